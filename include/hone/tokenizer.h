@@ -33,8 +33,9 @@ typedef struct hone_tokens {
     size_t cap;
 } hone_tokens;
 
-HONE_API HONE_MUST_CHECK hone_status hone_tokens_append(hone_tokens *t, const int32_t *id,
-                                                        size_t n, hone_error *err);
+HONE_API HONE_MUST_CHECK hone_status hone_tokens_append(hone_tokens *t,
+                                                        const int32_t *id, size_t n,
+                                                        hone_error *err);
 HONE_API void hone_tokens_release(hone_tokens *t);
 
 /* Strings that the library hands to its caller are released with this. */
@@ -72,7 +73,8 @@ HONE_API HONE_MUST_CHECK hone_status hone_tokenizer_encode(const hone_tokenizer 
 HONE_API HONE_MUST_CHECK hone_status hone_tokenizer_decode(const hone_tokenizer *tok,
                                                            const int32_t *id, size_t n,
                                                            unsigned flags, char **out,
-                                                           size_t *len, hone_error *err);
+                                                           size_t *len,
+                                                           hone_error *err);
 
 /* Ids run from 0 to this, exclusive; some may be unused. */
 HONE_API int32_t hone_tokenizer_n_vocab(const hone_tokenizer *tok);
@@ -119,12 +121,12 @@ HONE_API void hone_detokenizer_free(hone_detokenizer *d);
 HONE_API void hone_detokenizer_reset(hone_detokenizer *d);
 
 /* *text is borrowed until the next call; *len may be 0 while a character is open. */
-HONE_API HONE_MUST_CHECK hone_status hone_detokenizer_push(hone_detokenizer *d, int32_t id,
-                                                           const char **text, size_t *len,
-                                                           hone_error *err);
+HONE_API HONE_MUST_CHECK hone_status hone_detokenizer_push(
+    hone_detokenizer *d, int32_t id, const char **text, size_t *len, hone_error *err);
 /* What is still open at the end (as U+FFFD where it is no whole character). */
 HONE_API HONE_MUST_CHECK hone_status hone_detokenizer_flush(hone_detokenizer *d,
                                                             const char **text,
-                                                            size_t *len, hone_error *err);
+                                                            size_t *len,
+                                                            hone_error *err);
 
 #endif

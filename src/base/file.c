@@ -19,7 +19,8 @@ static hone_status fail_errno(hone_error *err, const char *what, const char *pat
     return hone_fail(err, code, "%s %s: %s", what, path, strerror(errno));
 }
 
-static hone_status map_descriptor(hone_file *f, int fd, const char *path, hone_error *err)
+static hone_status map_descriptor(hone_file *f, int fd, const char *path,
+                                  hone_error *err)
 {
     struct stat st;
     if (fstat(fd, &st)) return fail_errno(err, "open", path);
@@ -27,7 +28,8 @@ static hone_status map_descriptor(hone_file *f, int fd, const char *path, hone_e
         return hone_fail(err, HONE_E_IO, "open %s: not a regular file", path);
     }
     if ((uintmax_t)st.st_size > SIZE_MAX) {
-        return hone_fail(err, HONE_E_LIMIT, "open %s: too large for this machine", path);
+        return hone_fail(err, HONE_E_LIMIT, "open %s: too large for this machine",
+                         path);
     }
     if (st.st_size == 0) {
         *f = (hone_file){no_bytes, 0};

@@ -31,7 +31,8 @@ HONE_MUST_CHECK hone_status hone_json_get_real(const json_t *obj, const char *ke
                                                double fallback, double *out,
                                                hone_error *err);
 HONE_MUST_CHECK hone_status hone_json_get_bool(const json_t *obj, const char *key,
-                                               bool fallback, bool *out, hone_error *err);
+                                               bool fallback, bool *out,
+                                               hone_error *err);
 /* Borrowed; fallback may be NULL. */
 HONE_MUST_CHECK hone_status hone_json_get_str(const json_t *obj, const char *key,
                                               const char *fallback, const char **out,

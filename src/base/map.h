@@ -23,7 +23,8 @@ typedef struct hone_map {
 } hone_map;
 
 /* Room for n_expect keys before the first growth; HONE_E_NOMEM otherwise. */
-HONE_MUST_CHECK hone_status hone_map_init(hone_map *m, size_t n_expect, hone_error *err);
+HONE_MUST_CHECK hone_status hone_map_init(hone_map *m, size_t n_expect,
+                                          hone_error *err);
 void hone_map_release(hone_map *m);
 
 /* Insert or replace.  *old, if not NULL, receives the value replaced, or -1.

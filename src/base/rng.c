@@ -32,6 +32,7 @@ double hone_rng_f64(hone_rng *r)
 uint64_t hone_random_seed(void)
 {
     uint64_t seed;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == (ssize_t)sizeof seed) return seed;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == (ssize_t)sizeof seed)
+        return seed;
     return (uint64_t)hone_clock_ns() * 0x9E3779B97F4A7C15u ^ (uint64_t)(uintptr_t)&seed;
 }

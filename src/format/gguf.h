@@ -84,7 +84,8 @@ HONE_MUST_CHECK hone_status hone_gguf_get_real(const hone_gguf *g, const char *k
                                                double fallback, double *out,
                                                hone_error *err);
 HONE_MUST_CHECK hone_status hone_gguf_get_bool(const hone_gguf *g, const char *key,
-                                               bool fallback, bool *out, hone_error *err);
+                                               bool fallback, bool *out,
+                                               hone_error *err);
 /* Absent: {NULL, 0}. */
 HONE_MUST_CHECK hone_status hone_gguf_get_str(const hone_gguf *g, const char *key,
                                               hone_gguf_str *out, hone_error *err);

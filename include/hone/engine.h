@@ -1,0 +1,106 @@
+/* engine.h - run a model: sequences of tokens, their K/V pages, logits.
+ *
+ *     hone_engine *e;
+ *     hone_sequence *s;
+ *     hone_engine_options o = {.n_ctx = 4096};
+ *     hone_engine_new(&e, model, &o, &err);
+ *     hone_sequence_new(&s, e, &err);
+ *     hone_sequence_append(s, ids, n, &err);
+ *     const float *logits = hone_sequence_logits(s);
+ *     ...
+ *     hone_sequence_free(s);
+ *     hone_engine_free(e);
+ *
+ * Logits of a sequence do not depend, bit for bit, on the number of threads, on how its
+ * tokens were divided into calls, or on what else the engine runs.
+ *
+ * Threads: an engine and its sequences are owned by one thread at a time; several
+ * engines may share a model.  The engine's own threads work inside its calls. */
+#ifndef HONE_ENGINE_H
+#define HONE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hone/model.h"
+
+typedef struct hone_engine hone_engine;
+typedef struct hone_sequence hone_sequence;
+
+typedef struct hone_engine_options { /* zero: the default */
+    int n_thread;        /* default: what cgroup, affinity and cores grant */
+    int n_ctx;           /* longest sequence; default: what the model declares, or less
+                            if kv_bytes holds less */
+    uint64_t kv_bytes;   /* budget of K/V pages; default: one sequence of n_ctx, at most
+                            half of the available memory; pages are taken when used */
+    const char *kv_type; /* "f16", "bf16" or "f32"; default f16 */
+    const char *kernels; /* "ref", "avx2"; default: the best this CPU has */
+    int n_batch;         /* rows a step takes at most; default 512 */
+    int page_len;        /* positions of a page; default 32 */
+    /* Asked between steps; true ends the call with HONE_E_CANCELLED.  May be NULL. */
+    bool (*interrupt)(void *ctx);
+    void *interrupt_ctx;
+} hone_engine_options;
+
+/*   E_INVALID    an option out of range, an unknown type or tier
+ *   E_UNSUPPORTED  the model was opened for its text only
+ *   E_NOMEM      memory; the message says how much
+ * The model must outlive the engine. */
+HONE_API HONE_MUST_CHECK hone_status hone_engine_new(hone_engine **out,
+                                                     const hone_model *model,
+                                                     const hone_engine_options *options,
+                                                     hone_error *err);
+HONE_API void hone_engine_free(hone_engine *e); /* after its sequences; NULL is fine */
+
+typedef struct hone_engine_info {
+    const char *kernels; /* the tier in use */
+    int n_thread, n_ctx, n_batch, page_len;
+    uint64_t kv_bytes;      /* budget */
+    uint64_t kv_bytes_used; /* pages in use */
+    uint64_t step_bytes;
+} hone_engine_info;
+HONE_API hone_engine_info hone_engine_get_info(const hone_engine *e);
+HONE_API const hone_model *hone_engine_model(const hone_engine *e);
+
+HONE_API HONE_MUST_CHECK hone_status hone_sequence_new(hone_sequence **out,
+                                                       hone_engine *e, hone_error *err);
+HONE_API void hone_sequence_free(hone_sequence *s); /* NULL is fine */
+
+HONE_API hone_engine *hone_sequence_engine(const hone_sequence *s);
+
+/* Tokens so far, borrowed until the next change. */
+HONE_API const int32_t *hone_sequence_tokens(const hone_sequence *s, size_t *n);
+
+/* Run n tokens behind those the sequence has.
+ *   E_INVALID    a token outside the vocabulary
+ *   E_LIMIT      more than n_ctx, or no free page; says how many fit
+ *   E_CANCELLED  the interrupt callback said so; what was run stays */
+HONE_API HONE_MUST_CHECK hone_status hone_sequence_append(hone_sequence *s,
+                                                          const int32_t *id, size_t n,
+                                                          hone_error *err);
+
+/* Logits [n_vocab] after the last token; borrowed until the engine runs again.  NULL
+ * when the last call did not append. */
+HONE_API const float *hone_sequence_logits(const hone_sequence *s);
+
+/* Keep the first n tokens. */
+HONE_API void hone_sequence_truncate(hone_sequence *s, size_t n);
+
+/* As append, handing each token's results to fn: logits [n_vocab] and the last hidden
+ * state after the final norm [d_model], both borrowed for the call. */
+typedef void hone_score_fn(void *ctx, size_t position, const float *logits,
+                           const float *hidden);
+HONE_API HONE_MUST_CHECK hone_status hone_sequence_score(hone_sequence *s,
+                                                         const int32_t *id, size_t n,
+                                                         hone_score_fn *fn, void *ctx,
+                                                         hone_error *err);
+
+/* Every intermediate value of later calls, op by op, as the model's layers name them
+ * ("layer.3.q"): [n_row, width], borrowed for the call.  For comparison with an oracle;
+ * slow.  NULL ends it. */
+typedef void hone_value_fn(void *ctx, const char *name, const float *data, int n_row,
+                           int width);
+HONE_API void hone_engine_watch(hone_engine *e, hone_value_fn *fn, void *ctx);
+
+#endif

@@ -1,0 +1,15 @@
+/* hone.h - everything: include this, or the parts. */
+#ifndef HONE_HONE_H
+#define HONE_HONE_H
+
+#include "hone/chat.h"
+#include "hone/engine.h"
+#include "hone/generate.h"
+#include "hone/model.h"
+#include "hone/status.h"
+#include "hone/tokenizer.h"
+
+/* "0.1.0"; constant. */
+HONE_API const char *hone_version(void);
+
+#endif

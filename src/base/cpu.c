@@ -1,0 +1,40 @@
+#include "base/cpu.h"
+
+unsigned hone_cpu_flags(void)
+{
+    unsigned flags = 0;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("f16c")) {
+        flags |= HONE_CPU_AVX2;
+    }
+#endif
+    return flags;
+}
+
+#if defined(__x86_64__)
+#define FEATURES(X)                                                                    \
+    X("sse4.2", "sse4_2")                                                              \
+    X("avx", "avx")                                                                    \
+    X("f16c", "f16c")                                                                  \
+    X("fma", "fma")                                                                    \
+    X("avx2", "avx2")                                                                  \
+    X("avx512f", "avx512f")                                                            \
+    X("avx512bw", "avx512bw")                                                          \
+    X("avx512vl", "avx512vl")                                                          \
+    X("avx512vnni", "avx512_vnni")                                                     \
+    X("avx512bf16", "avx512_bf16")
+#else
+#define FEATURES(X)
+#endif
+
+int hone_cpu_features(const char *names[HONE_CPU_MAX_FEATURES])
+{
+    int n = 0;
+#define X(builtin, name)                                                               \
+    if (__builtin_cpu_supports(builtin)) names[n++] = name;
+    FEATURES(X)
+#undef X
+    (void)names;
+    return n;
+}

@@ -1,0 +1,19 @@
+/* cpu.h - which instruction sets this machine has. */
+#ifndef HONE_BASE_CPU_H
+#define HONE_BASE_CPU_H
+
+/* Tiers, not single features: a tier is what one kernel file is compiled for. */
+enum {
+    HONE_CPU_AVX2 = 1u << 0, /* AVX2 + FMA + F16C */
+};
+
+/* Flags of this machine; the operating system must save the registers too. */
+unsigned hone_cpu_flags(void);
+
+#define HONE_CPU_MAX_FEATURES 16
+
+/* Fill names[] with the features that matter here ("avx2", "avx512_vnni", ...), constant
+ * strings, for reports.  Returns their number. */
+int hone_cpu_features(const char *names[HONE_CPU_MAX_FEATURES]);
+
+#endif

@@ -1,0 +1,14 @@
+/* kernel_tiers.h - private to src/kernel: who fills which table entries. */
+#ifndef HONE_KERNEL_KERNEL_TIERS_H
+#define HONE_KERNEL_KERNEL_TIERS_H
+
+#include "kernel/kernel.h"
+
+void hone_kernels_init_ref(hone_kernels *k);           /* every entry */
+void hone_kernels_init_ref_linear(hone_kernels *k);    /* linear, quantize */
+void hone_kernels_init_ref_attention(hone_kernels *k); /* attention, rope */
+void hone_kernels_init_avx2(hone_kernels *k);          /* what avx2_*.c holds */
+void hone_kernels_init_avx2_linear(hone_kernels *k);
+void hone_kernels_init_avx2_attention(hone_kernels *k);
+
+#endif

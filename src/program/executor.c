@@ -1,0 +1,307 @@
+/* executor.c - a program on CPU threads.
+ *
+ * Every op has two stages of chunks; the pool's threads walk the stages of all ops in
+ * one go.  Watching and tracing walk op by op instead. */
+#include "program/executor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/size.h"
+#include "program/op_internal.h"
+
+enum {
+    STAGES = 2 /* of every op */
+};
+
+float *hone_value_row(const hone_executor *e, hone_value v, int row)
+{
+    const size_t width = (size_t)e->program->value[v].width;
+    float *base = (float *)(void *)(e->memory + e->plan.offset[v]);
+    return base + (size_t)row * width;
+}
+
+int hone_value_n_row(const hone_executor *e, hone_value v)
+{
+    return e->program->value[v].rows == HONE_ROWS_STEP ? e->step->n_row
+                                                       : e->step->n_out;
+}
+
+const float *hone_widen_vector(const hone_kernels *k, const hone_matrix *v,
+                               float *scratch)
+{
+    if (!v->data) return NULL;
+    if (v->dtype == HONE_F32 && (uintptr_t)v->data % sizeof(float) == 0) {
+        return (const float *)(const void *)v->data;
+    }
+    k->widen[v->dtype](scratch, v->data, (size_t)v->n_col);
+    return scratch;
+}
+
+/* -- memory ----------------------------------------------------------------------- */
+
+/* Which forms of activations the program's linears read. */
+static void acts_needed(const hone_program *p, bool *f, bool *q)
+{
+    *f = *q = false;
+    for (size_t i = 0; i < p->n_op; i++) {
+        for (int j = 0; j < p->op[i].n_linear; j++) {
+            const bool quantized = hone_linear_wants_q8(p->op[i].linear[j].w.dtype);
+            *(quantized ? q : f) = true;
+        }
+    }
+}
+
+typedef struct part_sizes {
+    size_t f, q, scale, sum; /* bytes of an hone_acts, each a whole cache line */
+    size_t row, tile;
+    size_t acts, scratch; /* of one hone_acts, of one thread */
+} part_sizes;
+
+static bool line_bytes(size_t n, size_t size, size_t *out)
+{
+    return hone_mul_size(n, size, out) && hone_align_size(*out, HONE_CACHE_LINE, out);
+}
+
+/* Sizes of activations for n_row rows. */
+static bool acts_sizes(const hone_program *p, int n_row, part_sizes *s)
+{
+    bool f, q;
+    acts_needed(p, &f, &q);
+    size_t n;
+    if (!hone_mul_size((size_t)hone_program_widest(p), (size_t)n_row, &n)) return false;
+    return line_bytes(f ? n : 0, sizeof(float), &s->f) &&
+           line_bytes(q ? n : 0, 1, &s->q) &&
+           line_bytes(q ? n / 32 + 1 : 0, sizeof(float), &s->scale) &&
+           line_bytes(q ? n / 16 + 1 : 0, sizeof(float), &s->sum) &&
+           hone_add_size(s->f + s->scale, s->q + s->sum, &s->acts);
+}
+
+static bool scratch_sizes(const hone_program *p, part_sizes *s)
+{
+    if (!acts_sizes(p, HONE_SMALL_STEP, s)) return false;
+    return line_bytes((size_t)hone_program_widest(p), sizeof(float), &s->row) &&
+           line_bytes(HONE_TILE_ROWS * HONE_TILE_COLS, sizeof(float), &s->tile) &&
+           hone_add_size(s->acts, 2 * s->row + 2 * s->tile, &s->scratch);
+}
+
+static unsigned char *take(unsigned char **at, size_t bytes)
+{
+    unsigned char *p = *at;
+    *at += bytes;
+    return p;
+}
+
+static hone_acts place_acts(unsigned char **at, const part_sizes *s)
+{
+    hone_acts a = {0};
+    a.f = (float *)(void *)take(at, s->f);
+    a.q = (int8_t *)take(at, s->q);
+    a.scale = (float *)(void *)take(at, s->scale);
+    a.sum = (float *)(void *)take(at, s->sum);
+    return a;
+}
+
+static hone_status step_bytes(const hone_program *p, size_t plan_bytes, int n_thread,
+                              int n_row_max, size_t *bytes, hone_error *err)
+{
+    part_sizes shared, own;
+    size_t threads;
+    if (!acts_sizes(p, n_row_max, &shared) || !scratch_sizes(p, &own) ||
+        !hone_mul_size(own.scratch, (size_t)n_thread, &threads) ||
+        !hone_add_size(plan_bytes, shared.acts, bytes) ||
+        !hone_add_size(*bytes, threads, bytes)) {
+        return hone_fail(err, HONE_E_LIMIT, "step: memory of %d rows does not fit",
+                         n_row_max);
+    }
+    return HONE_OK;
+}
+
+hone_status hone_executor_plan(const hone_program *p, int n_thread, int n_row_max,
+                               int n_out_max, size_t *bytes, hone_error *err)
+{
+    hone_plan plan;
+    HONE_TRY(hone_plan_init(&plan, p, n_row_max, n_out_max, err));
+    const size_t n = plan.bytes;
+    hone_plan_release(&plan);
+    return step_bytes(p, n, n_thread, n_row_max, bytes, err);
+}
+
+/* One block for everything: values, shared activations, each thread's scratch. */
+static hone_status place_all(hone_executor *e, hone_error *err)
+{
+    const int n_thread = hone_pool_n_thread(e->pool);
+    size_t bytes;
+    part_sizes shared, own;
+    HONE_TRY(
+        step_bytes(e->program, e->plan.bytes, n_thread, e->n_row_max, &bytes, err));
+    e->memory = hone_alloc_aligned(bytes, 1);
+    e->scratch = hone_alloc_zero((size_t)n_thread, sizeof *e->scratch);
+    if (!e->memory || !e->scratch) {
+        return hone_fail(err, HONE_E_NOMEM, "step: cannot get %zu bytes", bytes);
+    }
+    HONE_ASSERT(acts_sizes(e->program, e->n_row_max, &shared));
+    HONE_ASSERT(scratch_sizes(e->program, &own));
+    unsigned char *at = e->memory + e->plan.bytes;
+    e->acts = place_acts(&at, &shared);
+    for (int i = 0; i < n_thread; i++) {
+        hone_scratch *s = &e->scratch[i];
+        s->acts = place_acts(&at, &own);
+        s->row = (float *)(void *)take(&at, own.row);
+        s->gain = (float *)(void *)take(&at, own.row);
+        s->tile = (float *)(void *)take(&at, 2 * own.tile);
+    }
+    HONE_ASSERT(at == e->memory + bytes);
+    return HONE_OK;
+}
+
+static hone_status name_ops(hone_executor *e, hone_error *err)
+{
+    const hone_program *p = e->program;
+    e->trace = hone_alloc_zero(p->n_op, sizeof *e->trace);
+    e->n_chunk = hone_alloc_zero(p->n_op * STAGES, sizeof *e->n_chunk);
+    if (!e->trace || !e->n_chunk)
+        return hone_fail(err, HONE_E_NOMEM, "step: out of memory");
+    for (size_t i = 0; i < p->n_op; i++) {
+        e->trace[i].name = p->op[i].name;
+        for (int j = 0; j < p->op[i].n_linear; j++) {
+            const hone_matrix *w = &p->op[i].linear[j].w;
+            e->trace[i].weight_bytes += (double)w->row_bytes * w->n_row;
+        }
+    }
+    return HONE_OK;
+}
+
+hone_status hone_executor_new(hone_executor **out, const hone_program *p,
+                              const hone_kernels *k, hone_pool *pool,
+                              const hone_kv_layout *kv, int n_row_max, int n_out_max,
+                              hone_error *err)
+{
+    HONE_ASSERT(p->finished && n_row_max > 0 && n_out_max > 0);
+    hone_executor *e = hone_alloc_zero(1, sizeof *e);
+    if (!e) return hone_fail(err, HONE_E_NOMEM, "step: out of memory");
+    e->program = p;
+    e->kernels = k;
+    e->pool = pool;
+    e->kv = kv;
+    e->n_row_max = n_row_max;
+    e->n_out_max = n_out_max;
+    hone_status s = hone_plan_init(&e->plan, p, n_row_max, n_out_max, err);
+    if (!s) s = place_all(e, err);
+    if (!s) s = name_ops(e, err);
+    if (s) {
+        hone_executor_free(e);
+        return s;
+    }
+    *out = e;
+    return HONE_OK;
+}
+
+void hone_executor_free(hone_executor *e)
+{
+    if (!e) return;
+    hone_plan_release(&e->plan);
+    hone_free(e->memory);
+    hone_free(e->scratch);
+    hone_free(e->n_chunk);
+    hone_free(e->trace);
+    hone_free(e);
+}
+
+/* -- running ---------------------------------------------------------------------- */
+
+static void run_stage(void *ctx, int stage, int chunk, int thread)
+{
+    hone_executor *e = ctx;
+    const hone_op *op = &e->program->op[stage / STAGES];
+    hone_op_class_get(op->kind)->run(e, op, stage % STAGES, chunk, thread);
+}
+
+/* The same for one op at a time: its number is in single_op. */
+typedef struct single {
+    hone_executor *e;
+    int op;
+} single;
+
+static void run_single(void *ctx, int stage, int chunk, int thread)
+{
+    const single *s = ctx;
+    run_stage(s->e, s->op * STAGES + stage, chunk, thread);
+}
+
+static void report(hone_executor *e, const hone_op *op)
+{
+    for (int i = 0; i < 4 && op->out[i] >= 0; i++) {
+        const hone_value v = op->out[i];
+        e->watch(e->watch_ctx, e->program->value[v].name, hone_value_row(e, v, 0),
+                 hone_value_n_row(e, v), e->program->value[v].width);
+    }
+}
+
+static void run_apart(hone_executor *e)
+{
+    for (size_t i = 0; i < e->program->n_op; i++) {
+        single s = {e, (int)i};
+        const int64_t start = hone_clock_ns();
+        hone_pool_walk(e->pool, e->n_chunk + i * STAGES, STAGES, run_single, &s);
+        e->trace[i].seconds += (double)(hone_clock_ns() - start) * 1e-9;
+        e->trace[i].n_run++;
+        if (e->watch) report(e, &e->program->op[i]);
+    }
+}
+
+/* No two rows of one sequence: rows of a sequence are adjacent in order of position,
+ * so neighbours tell. */
+static bool is_apart(const hone_step *step)
+{
+    for (int i = 1; i < step->n_row; i++) {
+        for (int j = 0; j < i; j++) {
+            if (step->sequence[i] == step->sequence[j]) return false;
+        }
+        if (i >= HONE_SMALL_STEP * HONE_SMALL_STEP) return false; /* cheap enough */
+    }
+    return true;
+}
+
+void hone_executor_run(hone_executor *e, const hone_step *step)
+{
+    HONE_ASSERT(step->n_row > 0 && step->n_row <= e->n_row_max);
+    HONE_ASSERT(step->n_out >= 0 && step->n_out <= e->n_out_max);
+    e->step = step;
+    e->run++;
+    e->apart = is_apart(step);
+    for (size_t i = 0; i < e->program->n_op; i++) {
+        const hone_op *op = &e->program->op[i];
+        hone_op_class_get(op->kind)->chunks(e, op, e->n_chunk + i * STAGES);
+    }
+    if (e->watch || e->tracing) {
+        run_apart(e);
+    } else {
+        hone_pool_walk(e->pool, e->n_chunk, (int)e->program->n_op * STAGES, run_stage,
+                       e);
+    }
+}
+
+const float *hone_executor_value(const hone_executor *e, hone_value v)
+{
+    return hone_value_row(e, v, 0);
+}
+
+void hone_executor_watch(hone_executor *e, hone_watch_fn *fn, void *ctx)
+{
+    e->watch = fn;
+    e->watch_ctx = ctx;
+}
+
+void hone_executor_trace(hone_executor *e, bool on)
+{
+    e->tracing = on;
+}
+
+const hone_op_trace *hone_executor_trace_get(const hone_executor *e, int *n)
+{
+    *n = (int)e->program->n_op;
+    return e->trace;
+}

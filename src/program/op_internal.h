@@ -1,0 +1,136 @@
+/* op_internal.h - private to src/program: ops as data, and what each kind must know.
+ *
+ * To add an op: a member of hone_op_kind, its struct below, a file op_<name>.c with its
+ * hone_op_class, an entry in hone_op_classes (program.c). */
+#ifndef HONE_PROGRAM_OP_INTERNAL_H
+#define HONE_PROGRAM_OP_INTERNAL_H
+
+#include "program/executor.h"
+#include "program/program.h"
+
+#define HONE_OP_MAX_LINEAR 4
+
+typedef enum hone_op_kind {
+    HONE_OP_EMBED,
+    HONE_OP_POSITIONS,
+    HONE_OP_LINEAR, /* norm, up to four linears, gate or residual behind them */
+    HONE_OP_ATTENTION,
+    HONE_OP_SELECT,
+    HONE_N_OP
+} hone_op_kind;
+
+/* What follows the linears of a HONE_OP_LINEAR. */
+typedef enum hone_epilogue {
+    HONE_EPILOGUE_NONE, /* each linear writes its own value */
+    HONE_EPILOGUE_ADD,  /* one linear, plus in[1] */
+    HONE_EPILOGUE_GATE, /* two linears, act(first) * second */
+} hone_epilogue;
+
+typedef struct hone_op {
+    hone_op_kind kind;
+    char *name;
+    hone_value in[4]; /* HONE_NO_VALUE where unused */
+    hone_value out[4];
+    int n_linear;
+    hone_linear linear[HONE_OP_MAX_LINEAR];
+    hone_norm norm;
+    hone_epilogue epilogue;
+    hone_act act;
+    hone_matrix table; /* embed */
+    float scale;       /* embed, positions */
+    float *inv_freq;   /* positions, owned */
+    hone_attention attention;
+    int kv_slot;
+} hone_op;
+
+typedef struct hone_value_info {
+    char *name;
+    int width;
+    hone_rows rows;
+    int first_op, last_op; /* written by, last read by; outputs live to the end */
+} hone_value_info;
+
+struct hone_program {
+    hone_op *op;
+    size_t n_op, op_cap;
+    hone_value_info *value;
+    size_t n_value, value_cap;
+    int n_kv_slot;
+    hone_value hidden, logits;
+    bool failed; /* out of memory while appending */
+    bool finished;
+};
+
+/* Where the planner puts each value: bytes from the start of the step's memory. */
+typedef struct hone_plan {
+    size_t *offset; /* [n_value], owned */
+    size_t bytes;
+} hone_plan;
+
+HONE_MUST_CHECK hone_status hone_plan_init(hone_plan *plan, const hone_program *p,
+                                           int n_row_max, int n_out_max,
+                                           hone_error *err);
+void hone_plan_release(hone_plan *plan);
+
+/* Scratch of one thread. */
+typedef struct hone_scratch {
+    float *row;     /* [widest value or weight column] for one row */
+    float *gain;    /* the same, for a widened norm gain */
+    float *tile;    /* two tiles of HONE_TILE_ROWS by HONE_TILE_COLS */
+    hone_acts acts; /* this thread's own activations of up to HONE_SMALL_STEP rows */
+    uint64_t tag;   /* what acts holds: run number and op */
+} hone_scratch;
+
+enum {
+    HONE_SMALL_STEP = 4, /* rows up to which each thread prepares activations itself */
+    HONE_TILE_COLS = 32, /* step rows handled together */
+    HONE_TILE_ROWS = 64  /* weight rows of one chunk, at most */
+};
+
+struct hone_executor {
+    const hone_program *program; /* borrowed */
+    const hone_kernels *kernels; /* borrowed */
+    hone_pool *pool;             /* borrowed */
+    const hone_kv_layout *kv;    /* borrowed */
+    int n_row_max, n_out_max;
+    hone_plan plan;
+    unsigned char *memory; /* [plan.bytes] */
+    hone_acts acts;        /* [n_row_max] shared activations of the current op */
+    hone_scratch *scratch; /* [n_thread] */
+    int *n_chunk;          /* [stages of all ops] */
+    const hone_step *step; /* of the current run */
+    uint64_t run;          /* number of the current run */
+    bool apart;            /* no sequence has two rows in this step */
+    hone_watch_fn *watch;
+    void *watch_ctx;
+    bool tracing;
+    hone_op_trace *trace; /* [n_op] */
+};
+
+/* What an executor knows of a kind of op.  Every op has two stages; the first may have
+ * no chunks. */
+typedef struct hone_op_class {
+    const char *name;
+    /* Number of chunks of each stage for the step in e->step. */
+    void (*chunks)(const hone_executor *e, const hone_op *op, int n_chunk[2]);
+    void (*run)(hone_executor *e, const hone_op *op, int stage, int chunk, int thread);
+} hone_op_class;
+
+extern const hone_op_class hone_op_class_embed, hone_op_class_positions,
+    hone_op_class_linear, hone_op_class_attention, hone_op_class_select;
+const hone_op_class *hone_op_class_get(hone_op_kind kind);
+
+/* Row r of value v. */
+float *hone_value_row(const hone_executor *e, hone_value v, int row);
+/* Rows that value v has in the current step. */
+int hone_value_n_row(const hone_executor *e, hone_value v);
+
+/* The norm's gain as f32: the weight itself if it is aligned f32, else widened into the
+ * scratch; NULL if there is none. */
+const float *hone_widen_vector(const hone_kernels *k, const hone_matrix *v,
+                               float *scratch);
+
+/* Widest K of any linear or norm of the program. */
+int hone_program_widest(const hone_program *p);
+
+#endif
