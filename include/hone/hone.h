@@ -5,6 +5,8 @@
 #include "hone/chat.h"
 #include "hone/engine.h"
 #include "hone/generate.h"
+#include "hone/hub.h"
+#include "hone/machine.h"
 #include "hone/model.h"
 #include "hone/status.h"
 #include "hone/tokenizer.h"

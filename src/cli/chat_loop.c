@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/chat.h"
+#include "cli/conversation.h"
 #ifdef HONE_WITH_EDITLINE
 #include <histedit.h>
 #endif

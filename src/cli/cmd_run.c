@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "cli/chat.h"
+#include "cli/conversation.h"
 
 #define MAX_INPUT ((size_t)256 << 20)
 

@@ -19,16 +19,20 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "hone/status.h"
 
 typedef struct hone_template hone_template;
 
-typedef struct hone_template_limits { /* zero: the default */
-    size_t max_output; /* bytes, default 64 MiB */
+typedef struct hone_template_options { /* zero: the default */
+    size_t max_output;                 /* bytes, default 64 MiB */
+    size_t max_memory; /* bytes of all values of a rendering, default 256 MiB */
     size_t max_steps;  /* evaluated nodes, default 50 million */
-    int max_depth;     /* macro calls and nested expressions, default 100 */
-} hone_template_limits;
+    int max_depth;     /* macro calls and nested expressions, default 500 */
+    int use_now; /* strftime_now shows `now`, read as UTC, and not the local time */
+    int64_t now; /* seconds since 1970 */
+} hone_template_options;
 
 /* E_TEMPLATE for a syntax error, with its line; E_LIMIT for nesting or size. */
 HONE_MUST_CHECK hone_status hone_template_parse(hone_template **out, const char *source,
@@ -43,7 +47,7 @@ void hone_template_free(hone_template *t); /* NULL is fine */
  *   E_LIMIT     past a limit */
 HONE_MUST_CHECK hone_status hone_template_render(const hone_template *t,
                                                  const json_t *variables,
-                                                 const hone_template_limits *limits,
+                                                 const hone_template_options *options,
                                                  char **out, size_t *len,
                                                  hone_error *err);
 

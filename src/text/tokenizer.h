@@ -28,10 +28,10 @@ typedef struct hone_vocab {
     const char *model; /* GGUF tokenizer.ggml.model: "gpt2", "llama", ... */
     const char *pre;   /* tokenizer.ggml.pre, or NULL */
     size_t n_vocab;
-    const hone_slice *piece;   /* [n_vocab] */
-    const float *score;        /* [n_vocab] or NULL */
-    const int32_t *type;       /* [n_vocab] hone_token_type, or NULL: all normal */
-    const hone_slice *merge;   /* [n_merge] "left right", or NULL */
+    const hone_slice *piece; /* [n_vocab] */
+    const float *score;      /* [n_vocab] or NULL */
+    const int32_t *type;     /* [n_vocab] hone_token_type, or NULL: all normal */
+    const hone_slice *merge; /* [n_merge] "left right", or NULL */
     size_t n_merge;
     int32_t role[HONE_TOKEN_N_ROLE]; /* -1: none */
     int add_bos, add_eos;            /* 1, 0, or -1 where the file does not say */
@@ -51,7 +51,8 @@ HONE_MUST_CHECK hone_status hone_tokenizer_from_vocab(hone_tokenizer **out,
  * (llama3: 128000 ranks, the llama-bpe pattern and its 256 reserved tokens). */
 HONE_MUST_CHECK hone_status hone_tokenizer_from_json(hone_tokenizer **out,
                                                      const char *text, size_t len,
-                                                     const char *config, size_t config_len,
+                                                     const char *config,
+                                                     size_t config_len,
                                                      const char *name, hone_error *err);
 HONE_MUST_CHECK hone_status hone_tokenizer_from_sentencepiece(hone_tokenizer **out,
                                                               const unsigned char *data,

@@ -1,6 +1,6 @@
-/* chat.h - private to the program: a conversation, alone or in a terminal. */
-#ifndef HONE_CLI_CHAT_H
-#define HONE_CLI_CHAT_H
+/* conversation.h - private to the program: a conversation, alone or in a terminal. */
+#ifndef HONE_CLI_CONVERSATION_H
+#define HONE_CLI_CONVERSATION_H
 
 #include <jansson.h>
 

@@ -1,5 +1,5 @@
-/* chat.c - ask, stream, remember. */
-#include "cli/chat.h"
+/* conversation.c - ask, stream, remember. */
+#include "cli/conversation.h"
 
 #include <stdio.h>
 #include <stdlib.h>

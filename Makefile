@@ -1,0 +1,51 @@
+# make help lists what you can do.  Everything here only calls Meson or a script.
+B ?= build/release
+PROMPT ?= In two sentences: why is the sky blue?
+MESON = tools/meson.sh
+
+.PHONY: help all setup run test check asan tsan valgrind fuzz fmt fmt-check tidy \
+        layers shape headers symbols banned oracle clean
+
+all: setup ## build the library and the program: build/release/hone
+	@$(MESON) $(B)
+setup: ## install what is missing (apt, needs root or sudo)
+	@tools/setup.sh
+run: all ## build, get the default model, answer a prompt; in a terminal go on as a chat
+	@$(B)/hone pull smollm2-135m-instruct >/dev/null
+	@$(B)/hone run -i -p "$(PROMPT)"
+test: all ## build and run every test
+	@tools/test.sh $(B)
+check: fmt-check layers shape headers symbols banned ## what CI runs besides the tests
+asan: setup ## tests under AddressSanitizer and UBSan
+	@$(MESON) build/asan -Db_sanitize=address,undefined -Db_lundef=false --buildtype=debugoptimized
+	@tools/test.sh build/asan
+tsan: setup ## tests under ThreadSanitizer
+	@$(MESON) build/tsan -Db_sanitize=thread -Db_lundef=false --buildtype=debugoptimized
+	@tools/test.sh build/tsan
+valgrind: all ## start and end of `hone run` under valgrind
+	@tools/valgrind.sh $(B)
+T ?= 60
+fuzz: setup ## run every fuzzer for T seconds (default 60)
+	@tools/fuzz.sh $(T)
+fmt: ## reformat in place
+	@clang-format -i $$(git ls-files '*.[ch]')
+fmt-check: ## fail if fmt would change anything
+	@clang-format --dry-run --Werror $$(git ls-files '*.[ch]')
+tidy: all ## clang-tidy
+	@clang-tidy --quiet -p $(B) $$(git ls-files 'src/*.c')
+layers: ## floors include only lower floors
+	@tools/check_layers.sh
+shape: ## lengths of functions and files
+	@tools/check_shape.sh
+headers: ## every header compiles alone
+	@tools/check_headers.sh
+symbols: all ## every external symbol begins with hone_ or tpl_
+	@tools/check_symbols.sh $(B)/libhone.a
+banned: ## calls that library code does without
+	@tools/check_banned.sh
+oracle: all ## compare with Hugging Face and jinja2 (needs Python packages, see the scripts)
+	@tools/oracle/run.sh $(B)/hone
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 12
+clean: ## remove build/
+	rm -rf build

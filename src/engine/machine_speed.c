@@ -1,0 +1,182 @@
+/* machine_speed.c - hone/machine.h: limits, speed, self-test, and the size of a run. */
+#include "hone/machine.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/machine.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "kernel/self_test.h"
+#include "model/model.h"
+#include "program/executor.h"
+#include "text/tokenizer.h"
+
+enum {
+    BUFFER = 256 << 20, /* bytes read: larger than the caches of today */
+    CHUNKS = 64,
+    N_BATCH = 512
+};
+
+_Static_assert(HONE_MACHINE_MAX_FEATURES == HONE_CPU_MAX_FEATURES, "one list");
+
+void hone_machine_get(hone_machine *out)
+{
+    hone_kernels k;
+    hone_kernels_init(&k, hone_cpu_flags());
+    *out = (hone_machine){
+        .n_thread = hone_machine_threads(),
+        .total_bytes = hone_machine_total_bytes(),
+        .available_bytes = hone_machine_available_bytes(),
+        .kernels = k.tier,
+    };
+    out->n_feature = hone_cpu_features(out->feature);
+}
+
+uint64_t hone_process_peak_bytes(void)
+{
+    return hone_machine_peak_bytes();
+}
+
+int hone_self_test(void (*fn)(void *ctx, const char *name), void *ctx)
+{
+    hone_kernels k;
+    hone_kernels_init(&k, hone_cpu_flags());
+    return hone_kernels_self_test(&k, fn, ctx);
+}
+
+/* -- speed ------------------------------------------------------------------------ */
+
+typedef struct work {
+    const hone_kernels *k;
+    hone_peak_fn *peak; /* or */
+    const unsigned char *buffer;
+    size_t bytes;
+    double n_ops; /* of a chunk */
+    double done[HONE_POOL_MAX_THREADS];
+} work;
+
+static void run_chunk(void *ctx, int stage, int chunk, int thread)
+{
+    work *w = ctx;
+    (void)stage;
+    if (w->peak) {
+        w->done[thread] += w->peak(w->n_ops);
+        return;
+    }
+    const size_t part = w->bytes / CHUNKS;
+    volatile uint64_t sink = w->k->read(w->buffer + (size_t)chunk * part, part);
+    (void)sink;
+    w->done[thread] += (double)part;
+}
+
+/* Best rate of several rounds that take about `seconds` together. */
+static double best_rate(hone_pool *pool, work *w, double seconds)
+{
+    double best = 0.0;
+    const int64_t end = hone_clock_ns() + (int64_t)(seconds * 1e9);
+    const int n_thread = hone_pool_n_thread(pool),
+              n_chunk = w->peak ? n_thread * 4 : CHUNKS;
+    do {
+        memset(w->done, 0, sizeof w->done);
+        const int64_t start = hone_clock_ns();
+        hone_pool_walk(pool, &n_chunk, 1, run_chunk, w);
+        const double took = (double)(hone_clock_ns() - start) * 1e-9;
+        double all = 0.0;
+        for (int i = 0; i < n_thread; i++) {
+            all += w->done[i];
+        }
+        if (took > 0.0 && all / took > best) best = all / took;
+    } while (hone_clock_ns() < end);
+    return best;
+}
+
+static hone_status measure(hone_machine_speed *out, hone_pool *pool,
+                           const hone_kernels *k, double seconds, hone_error *err)
+{
+    work *w = hone_alloc_zero(1, sizeof *w);
+    unsigned char *buffer = hone_alloc_aligned(BUFFER, 1);
+    if (!w || !buffer) {
+        hone_free(w);
+        hone_free(buffer);
+        return hone_fail(err, HONE_E_NOMEM, "measure: out of memory");
+    }
+    memset(buffer, 1, BUFFER);
+    *w = (work){.k = k, .buffer = buffer, .bytes = BUFFER, .n_ops = 2e7};
+    out->read_bytes_per_s = best_rate(pool, w, seconds * 0.4);
+    w->peak = k->peak_int8;
+    out->int8_ops_per_s = best_rate(pool, w, seconds * 0.2);
+    w->peak = k->peak_bf16;
+    out->bf16_flops_per_s = best_rate(pool, w, seconds * 0.2);
+    w->peak = k->peak_f32;
+    out->f32_flops_per_s = best_rate(pool, w, seconds * 0.2);
+    hone_free(w);
+    hone_free(buffer);
+    return HONE_OK;
+}
+
+hone_status hone_machine_measure(hone_machine_speed *out, int n_thread,
+                                 const char *tier, double seconds, hone_error *err)
+{
+    unsigned flags = hone_cpu_flags();
+    if (tier && !hone_kernels_flags(tier, flags, &flags)) {
+        return hone_fail(err, HONE_E_INVALID,
+                         "kernels '%s': not a tier this machine has", tier);
+    }
+    hone_kernels k;
+    hone_pool *pool;
+    hone_kernels_init(&k, flags);
+    HONE_TRY(hone_pool_new(&pool, n_thread ? n_thread : hone_machine_threads(), err));
+    const hone_status s = measure(out, pool, &k, seconds, err);
+    hone_pool_free(pool);
+    return s;
+}
+
+/* -- size of a run ---------------------------------------------------------------- */
+
+hone_status hone_plan_model(const hone_model *m, int n_ctx, const char *kv_type,
+                            int n_sequence, int n_thread, hone_plan_info *out,
+                            hone_error *err)
+{
+    const hone_program *p = hone_model_program(m);
+    const hone_spec *spec = hone_model_spec(m);
+    hone_dtype type;
+    hone_kv_layout layout;
+    size_t step;
+    enum {
+        PAGE_LEN = 32
+    };
+    if (!p)
+        return hone_fail(err, HONE_E_UNSUPPORTED,
+                         "plan: the model was opened without weights");
+    if (!hone_dtype_from_name(kv_type ? kv_type : "f16", &type)) {
+        return hone_fail(err, HONE_E_INVALID, "kv type '%s': expected f32, f16 or bf16",
+                         kv_type);
+    }
+    if (n_ctx < 0 || n_sequence < 1) {
+        return hone_fail(err, HONE_E_INVALID,
+                         "plan: context length and sequences are positive");
+    }
+    if (n_ctx == 0) n_ctx = spec->n_ctx;
+    if (n_thread == 0) n_thread = hone_machine_threads();
+    HONE_TRY(hone_kv_layout_init(&layout, p, type, PAGE_LEN, err));
+    const uint64_t pages = ((uint64_t)n_ctx + PAGE_LEN - 1) / PAGE_LEN;
+    const uint64_t kv = pages * layout.page_bytes * (uint64_t)n_sequence;
+    hone_kv_layout_release(&layout);
+    const int batch = n_ctx < N_BATCH ? n_ctx : N_BATCH;
+    HONE_TRY(hone_executor_plan(p, n_thread, batch, batch < 8 ? batch : 8, &step, err));
+    const hone_tokenizer *tok = hone_model_tokenizer(m);
+    *out = (hone_plan_info){
+        .weights_bytes = hone_model_get_info(m)->weight_bytes,
+        .kv_bytes = kv,
+        .step_bytes = step,
+        .tokenizer_bytes = tok ? hone_tokenizer_memory(tok) : 0,
+        .decode_bytes = hone_program_weight_bytes(p),
+        .macs_per_token = hone_program_row_macs(p),
+        .n_ctx = n_ctx,
+    };
+    out->total_bytes =
+        out->weights_bytes + out->kv_bytes + out->step_bytes + out->tokenizer_bytes;
+    return HONE_OK;
+}
