@@ -22,7 +22,7 @@ hone_status hone_added_add(hone_tokenizer *t, const hone_added_token *a,
     if (!p[t->n_added].content)
         return hone_fail(err, HONE_E_NOMEM, "added tokens: out of memory");
     t->n_added++;
-    t->piece[a->id].added = 1;
+    t->piece[a->id].added = (int32_t)t->n_added;
     if (a->special) t->piece[a->id].special = 1;
     return HONE_OK;
 }
@@ -66,7 +66,7 @@ static hone_status normalize_contents(hone_tokenizer *t, hone_error *err)
     hone_status s = HONE_OK;
     for (size_t i = 0; i < t->n_added && t->normalizer.n && !s; i++) {
         hone_added_token *a = &t->added[i];
-        if (!a->normalized) continue;
+        if (!a->normalized || a->ready) continue;
         hone_buf_reset(&b);
         hone_buf_append(&b, a->content, a->len);
         s = hone_normalize(&t->normalizer, &b, err);

@@ -228,10 +228,11 @@ static hone_status spell(const hone_tokenizer *t, const int32_t *id, size_t n,
                          unsigned flags, strings *out, hone_error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        if (id[i] < 0 || id[i] >= t->n_vocab) continue;
-        const hone_piece_entry *p = &t->piece[id[i]];
-        if (!p->text || (p->special && (flags & HONE_DECODE_NO_SPECIAL))) continue;
-        hone_buf_append(&out->text, p->text, p->len);
+        size_t len;
+        const char *text = hone_vocab_spelling(t, id[i], &len);
+        const bool hide = flags & HONE_DECODE_NO_SPECIAL;
+        if (!text || (hide && t->piece[id[i]].special)) continue;
+        hone_buf_append(&out->text, text, len);
         HONE_TRY(close_string(out, err));
     }
     return HONE_OK;

@@ -202,7 +202,9 @@ static hone_status read_pre(hone_tokenizer *t, const json_t *j, const char *type
         return add_split(t, HONE_PRE_WHITESPACE_SPLIT, HONE_SPLIT_REMOVED, &s, err);
     }
     if (strcmp(type, "Whitespace") == 0) {
-        static const char words[] = "\\w+|[^\\w\\s]+";
+        /* \w of Rust's regular expressions, which is wider than Oniguruma's */
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}"
+        static const char words[] = "[" WORD "]+|[^\\s" WORD "]+";
         HONE_TRY(add_split(t, HONE_PRE_SPLIT, HONE_SPLIT_REMOVED, &s, err));
         s->invert = true;
         return hone_step_set_regex(s, words, sizeof words - 1, false, err);

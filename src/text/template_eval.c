@@ -205,6 +205,9 @@ static tpl_value call_macro(tpl_machine *m, const tpl_macro *macro, tpl_args *ar
     const tpl_node *node = macro->node;
     tpl_scope *s = new_scope(m, macro->scope);
     enter(m);
+    for (size_t i = 0; i < node->n; i++) { /* so that defaults see no outer names */
+        define(m, s, node->list[i]->name, tpl_undefined(node->list[i]->name));
+    }
     for (size_t i = 0; i < node->n; i++) {
         const tpl_node *param = node->list[i];
         const tpl_value *given = named_arg(args, param->name);
@@ -349,6 +352,10 @@ static tpl_value eval_slice(tpl_machine *m, tpl_scope *s, const tpl_node *n)
     const tpl_value self = tpl_eval(m, s, n->a);
     tpl_value part[3];
     const tpl_value *given[3];
+    /* the reference evaluates constants when it compiles, by rules that do not fail */
+    if (n->a->kind == NODE_CONST && self.kind != TPL_STR) {
+        return tpl_undefined((tpl_str){"slice", 5});
+    }
     for (int i = 0; i < 3; i++) {
         given[i] = NULL;
         if (!n->list[i]) continue;
@@ -574,6 +581,8 @@ static flow run_one(tpl_machine *m, tpl_scope *s, const tpl_node *n)
         return FLOW_ON;
     case NODE_FILTER_BLOCK:
         v = filtered_block(m, s, n->a, n->b);
+        if (v.kind != TPL_STR)
+            tpl_fail(m, "filter: the result is a %s", tpl_type_name(&v));
         tpl_print_str(m, m->output, &v);
         return FLOW_ON;
     case NODE_WITH:

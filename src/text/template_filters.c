@@ -114,6 +114,7 @@ static tpl_value f_indent(tpl_machine *m, tpl_value *v, tpl_args *a)
     const tpl_value *width = tpl_arg(a, 0, "width"), *first = tpl_arg(a, 1, "first"),
                     *blank = tpl_arg(a, 2, "blank");
     tpl_str prefix = {"    ", 4};
+    if (v->kind != TPL_STR) tpl_fail(m, "indent: of a %s", tpl_type_name(v));
     if (width && width->kind == TPL_STR) {
         prefix = width->u.str;
     } else if (width) {
@@ -478,6 +479,12 @@ static const tpl_filter *find(const tpl_filter *t, size_t n, tpl_str name)
         if (tpl_str_is(name, t[i].name)) return &t[i];
     }
     return NULL;
+}
+
+bool tpl_has_filter(tpl_str name)
+{
+    return find(filters, sizeof filters / sizeof filters[0], name) ||
+           find(tpl_list_filters, tpl_n_list_filters, name);
 }
 
 tpl_value tpl_call_filter(tpl_machine *m, tpl_str name, tpl_value *self, tpl_args *args)

@@ -147,7 +147,7 @@ static tpl_value f_unique(tpl_machine *m, tpl_value *v, tpl_args *a)
         tpl_dict_set(m, seen.u.dict, k, tpl_none());
         tpl_push(m, out.u.list, l->item[i]);
     }
-    return out;
+    return tpl_iterator(out);
 }
 
 static tpl_value extreme(tpl_machine *m, tpl_value *v, tpl_args *a, bool max)
@@ -193,8 +193,9 @@ static tpl_value choose(tpl_machine *m, tpl_value *v, tpl_args *a, bool by_attr,
     const tpl_value *test = a->n > at ? &a->item[at] : NULL;
     if (test && test->kind != TPL_STR)
         tpl_fail(m, "%s: expected the name of a test", a->what);
-    const tpl_list *l = tpl_iterate(m, v);
     tpl_value out = tpl_new_list(m, TPL_LIST);
+    if (!tpl_truth(m, v)) return tpl_iterator(out); /* also of none and 0 */
+    const tpl_list *l = tpl_iterate(m, v);
     for (size_t i = 0; i < l->n; i++) {
         tpl_value x = path ? by_path(m, &l->item[i], path) : l->item[i];
         bool ok;
@@ -207,7 +208,7 @@ static tpl_value choose(tpl_machine *m, tpl_value *v, tpl_args *a, bool by_attr,
         }
         if (ok == keep) tpl_push(m, out.u.list, l->item[i]);
     }
-    return out;
+    return tpl_iterator(out);
 }
 
 static tpl_value f_select(tpl_machine *m, tpl_value *v, tpl_args *a)
@@ -234,8 +235,9 @@ static tpl_value f_map(tpl_machine *m, tpl_value *v, tpl_args *a)
 {
     const tpl_value *path = tpl_arg(a, SIZE_MAX, "attribute");
     const tpl_value *fallback = tpl_arg(a, SIZE_MAX, "default");
-    const tpl_list *l = tpl_iterate(m, v);
     tpl_value out = tpl_new_list(m, TPL_LIST);
+    if (!tpl_truth(m, v)) return tpl_iterator(out); /* also of none and 0 */
+    const tpl_list *l = tpl_iterate(m, v);
     if (!path && (a->n == 0 || a->item[0].kind != TPL_STR)) {
         tpl_fail(m, "map: expected a filter or attribute=");
     }
@@ -254,7 +256,7 @@ static tpl_value f_map(tpl_machine *m, tpl_value *v, tpl_args *a)
         }
         tpl_push(m, out.u.list, x);
     }
-    return out;
+    return tpl_iterator(out);
 }
 
 /* -- the rest --------------------------------------------------------------------- */
@@ -269,9 +271,9 @@ static tpl_value f_list(tpl_machine *m, tpl_value *v, tpl_args *a)
 static tpl_value f_items(tpl_machine *m, tpl_value *v, tpl_args *a)
 {
     (void)a;
-    if (v->kind == TPL_UNDEFINED) return tpl_new_list(m, TPL_LIST);
+    if (v->kind == TPL_UNDEFINED) return tpl_iterator(tpl_new_list(m, TPL_LIST));
     if (v->kind != TPL_DICT) tpl_fail(m, "items: of a %s", tpl_type_name(v));
-    return list_of(tpl_pairs(m, v));
+    return tpl_iterator(list_of(tpl_pairs(m, v)));
 }
 
 static tpl_value f_join(tpl_machine *m, tpl_value *v, tpl_args *a)
@@ -315,7 +317,7 @@ static tpl_value f_reverse(tpl_machine *m, tpl_value *v, tpl_args *a)
     const tpl_value step = tpl_int(-1);
     if (v->kind == TPL_STR) return tpl_slice(m, v, NULL, NULL, &step);
     const tpl_value l = list_of(tpl_iterate(m, v));
-    return tpl_slice(m, &l, NULL, NULL, &step);
+    return tpl_iterator(tpl_slice(m, &l, NULL, NULL, &step));
 }
 
 static tpl_value f_sum(tpl_machine *m, tpl_value *v, tpl_args *a)
@@ -355,7 +357,7 @@ static tpl_value f_batch(tpl_machine *m, tpl_value *v, tpl_args *a)
     while (l->n && fill && fill->kind != TPL_NONE && row.u.list->n < (size_t)n) {
         tpl_push(m, row.u.list, *fill);
     }
-    return out;
+    return tpl_iterator(out);
 }
 
 /* n lists of about the same length. */
@@ -381,7 +383,7 @@ static tpl_value f_slice(tpl_machine *m, tpl_value *v, tpl_args *a)
             tpl_push(m, row.u.list, *fill);
         tpl_push(m, out.u.list, row);
     }
-    return out;
+    return tpl_iterator(out);
 }
 
 /* Pairs of a value and the items that share it, sorted by it. */

@@ -87,6 +87,9 @@ typedef tpl_value tpl_function(tpl_machine *m, tpl_args *args);
 struct tpl_value {
     tpl_kind kind;
     bool markup; /* a string that `safe` or `escape` made */
+    bool
+        iterator; /* a list that only a loop can read, as Python's generators: true even
+                      when empty, without length and items */
     union {
         bool b;
         int64_t i;
@@ -277,6 +280,7 @@ void tpl_run(tpl_machine *m, tpl_scope *s, const tpl_node *n);
 tpl_value tpl_call(tpl_machine *m, const tpl_value *callee, tpl_args *args);
 tpl_value tpl_call_filter(tpl_machine *m, tpl_str name, tpl_value *self,
                           tpl_args *args);
+bool tpl_has_filter(tpl_str name);
 bool tpl_call_test(tpl_machine *m, tpl_str name, tpl_value *self, tpl_args *args);
 
 /* template_value.c */
@@ -288,6 +292,7 @@ tpl_value tpl_string(tpl_str s);
 tpl_value tpl_cstring(const char *s);
 tpl_value tpl_undefined(tpl_str name);
 tpl_value tpl_new_list(tpl_machine *m, tpl_kind kind);
+tpl_value tpl_iterator(tpl_value list);
 tpl_value tpl_new_dict(tpl_machine *m, tpl_kind kind);
 void tpl_push(tpl_machine *m, tpl_list *l, tpl_value v);
 void tpl_dict_set(tpl_machine *m, tpl_dict *d, tpl_value key, tpl_value v);

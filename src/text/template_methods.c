@@ -638,7 +638,7 @@ tpl_value tpl_get_attr(tpl_machine *m, const tpl_value *self, tpl_str name)
     if (self->kind == TPL_MACRO && tpl_str_is(name, "name")) {
         return tpl_string(self->u.macro->node->name);
     }
-    v = tpl_get_method(m, self, name);
+    v = self->iterator ? tpl_undefined(name) : tpl_get_method(m, self, name);
     if (v.kind != TPL_UNDEFINED) return v;
     if (self->kind == TPL_DICT || self->kind == TPL_NAMESPACE) {
         const tpl_value *e = tpl_dict_find_str(m, self->u.dict, name);
@@ -679,7 +679,8 @@ tpl_value tpl_get_item(tpl_machine *m, const tpl_value *self, const tpl_value *k
         if (e) return *e;
     }
     const bool sequence =
-        self->kind == TPL_STR || self->kind == TPL_LIST || self->kind == TPL_TUPLE;
+        !self->iterator &&
+        (self->kind == TPL_STR || self->kind == TPL_LIST || self->kind == TPL_TUPLE);
     if (sequence && (key->kind == TPL_INT || key->kind == TPL_BOOL) &&
         item_at(m, self, tpl_as_int(m, key, "item"), &v)) {
         return v;

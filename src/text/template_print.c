@@ -215,7 +215,10 @@ void tpl_print_repr(tpl_machine *m, hone_buf *out, const tpl_value *v, int depth
         break;
     case TPL_LIST:
     case TPL_TUPLE:
-        print_repr_list(m, out, v, depth);
+        if (v->iterator)
+            hone_buf_append_str(out, "<iterator>");
+        else
+            print_repr_list(m, out, v, depth);
         break;
     case TPL_DICT:
         print_repr_dict(m, out, v->u.dict, depth);
@@ -418,6 +421,7 @@ void tpl_print_json(tpl_machine *m, hone_buf *out, const tpl_value *v, bool asci
         return;
     case TPL_LIST:
     case TPL_TUPLE:
+        if (v->iterator) tpl_fail(m, "tojson: an iterator is not JSON");
         hone_buf_append_char(out, '[');
         for (size_t i = 0; i < v->u.list->n; i++) {
             if (i) hone_buf_append(out, comma.s, comma.len);
@@ -544,8 +548,9 @@ tpl_value tpl_percent(tpl_machine *m, tpl_str f, const tpl_value *args)
         at = read_spec(m, f, at, &s);
         print_spec(m, b, &s, &v);
     }
-    if (used < n && (tuple || args->kind != TPL_DICT))
-        tpl_fail(m, "format: values are left over");
+    /* dicts and lists may stay unused, as in Python */
+    const bool lax = args->kind == TPL_DICT || args->kind == TPL_LIST;
+    if (used < n && !lax) tpl_fail(m, "format: values are left over");
     return tpl_string(tpl_buf_str(m, b));
 }
 

@@ -92,13 +92,14 @@ static bool is_sequence(tpl_machine *m, const tpl_value *v, const tpl_args *a)
 {
     (void)m;
     (void)a;
-    return v->kind == TPL_STR || v->kind == TPL_LIST || v->kind == TPL_TUPLE ||
-           v->kind == TPL_DICT || v->kind == TPL_UNDEFINED;
+    return !v->iterator &&
+           (v->kind == TPL_STR || v->kind == TPL_LIST || v->kind == TPL_TUPLE ||
+            v->kind == TPL_DICT || v->kind == TPL_UNDEFINED);
 }
 
 static bool is_iterable(tpl_machine *m, const tpl_value *v, const tpl_args *a)
 {
-    return is_sequence(m, v, a) || v->kind == TPL_LOOP;
+    return is_sequence(m, v, a) || v->iterator || v->kind == TPL_LOOP;
 }
 
 static bool is_callable(tpl_machine *m, const tpl_value *v, const tpl_args *a)
@@ -217,6 +218,13 @@ static bool is_escaped(tpl_machine *m, const tpl_value *v, const tpl_args *a)
     return v->kind == TPL_STR && v->markup;
 }
 
+static bool is_filter(tpl_machine *m, const tpl_value *v, const tpl_args *a)
+{
+    (void)m;
+    (void)a;
+    return v->kind == TPL_STR && tpl_has_filter(v->u.str);
+}
+
 static bool find_name(tpl_str name);
 
 static bool is_test(tpl_machine *m, const tpl_value *v, const tpl_args *a)
@@ -266,6 +274,7 @@ static const struct {
     {"lower", is_lower},
     {"upper", is_upper},
     {"sameas", is_sameas},
+    {"filter", is_filter},
     {"escaped", is_escaped},
     {"test", is_test},
 };
@@ -278,10 +287,25 @@ static bool find_name(tpl_str name)
     return false;
 }
 
+/* Tests that take an argument check it themselves. */
+static bool takes_argument(test_fn *f)
+{
+    static test_fn *const with[] = {is_eq, is_ne, is_lt,        is_le,    is_gt,
+                                    is_ge, is_in, is_divisible, is_sameas};
+    for (size_t i = 0; i < sizeof with / sizeof with[0]; i++) {
+        if (with[i] == f) return true;
+    }
+    return false;
+}
+
 bool tpl_call_test(tpl_machine *m, tpl_str name, tpl_value *self, tpl_args *args)
 {
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (tpl_str_is(name, table[i].name)) return table[i].call(m, self, args);
+        if (!tpl_str_is(name, table[i].name)) continue;
+        if (args->n && !takes_argument(table[i].call)) {
+            tpl_fail(m, "test '%s' takes no argument", table[i].name);
+        }
+        return table[i].call(m, self, args);
     }
     tpl_fail(m, "no test '%.*s'", (int)name.len, name.s);
 }

@@ -233,8 +233,7 @@ static void split_space(tpl_machine *m, tpl_str s, int64_t max, tpl_value *out)
     s = tpl_strip(s, NULL, true, false);
     while (s.len) {
         if (max == 0) {
-            const tpl_str rest = tpl_strip(s, NULL, false, true);
-            push_part(m, out, rest.s, rest.len);
+            push_part(m, out, s.s, s.len);
             return;
         }
         size_t end = 0;
@@ -253,8 +252,7 @@ static void rsplit_space(tpl_machine *m, tpl_str s, int64_t max, tpl_value *out)
     s = tpl_strip(s, NULL, false, true);
     while (s.len) {
         if (max == 0) {
-            const tpl_str rest = tpl_strip(s, NULL, true, false);
-            push_part(m, out, rest.s, rest.len);
+            push_part(m, out, s.s, s.len);
             return;
         }
         size_t from = s.len;

@@ -91,6 +91,12 @@ tpl_value tpl_new_list(tpl_machine *m, tpl_kind kind)
     return (tpl_value){.kind = kind, .u.list = l};
 }
 
+tpl_value tpl_iterator(tpl_value list)
+{
+    list.iterator = true;
+    return list;
+}
+
 tpl_value tpl_new_dict(tpl_machine *m, tpl_kind kind)
 {
     tpl_dict *d = tpl_alloc(m, sizeof *d);
@@ -220,7 +226,7 @@ bool tpl_truth(tpl_machine *m, const tpl_value *v)
         return v->u.str.len > 0;
     case TPL_LIST:
     case TPL_TUPLE:
-        return v->u.list->n > 0;
+        return v->iterator || v->u.list->n > 0;
     case TPL_DICT:
         return v->u.dict->n > 0;
     case TPL_LOOP:
@@ -250,6 +256,7 @@ size_t tpl_length(tpl_machine *m, const tpl_value *v, bool *has)
         return tpl_n_chars(v->u.str);
     case TPL_LIST:
     case TPL_TUPLE:
+        *has = !v->iterator;
         return v->u.list->n;
     case TPL_DICT:
         return v->u.dict->n;
@@ -299,6 +306,7 @@ bool tpl_equal(tpl_machine *m, const tpl_value *a, const tpl_value *b)
         return tpl_as_double(a) == tpl_as_double(b);
     }
     if (a->kind != b->kind) return false;
+    if (a->iterator || b->iterator) return a->u.list == b->u.list;
     bool same;
     switch (a->kind) {
     case TPL_UNDEFINED:
@@ -596,6 +604,7 @@ tpl_value tpl_arith(tpl_machine *m, int op, const tpl_value *a, const tpl_value 
         a->kind == TPL_STR || a->kind == TPL_LIST || a->kind == TPL_TUPLE;
     const bool b_seq =
         b->kind == TPL_STR || b->kind == TPL_LIST || b->kind == TPL_TUPLE;
+    if (a->iterator || b->iterator) bad_operands(m, op_text(op), a, b);
     if (op == '+' && a->kind == b->kind && a_seq) {
         return a->kind == TPL_STR ? join_strings(m, a, b) : join_lists(m, a, b);
     }
@@ -620,22 +629,12 @@ static int64_t bound(tpl_machine *m, const tpl_value *v, int64_t fallback, int64
     return i < lo ? lo : i > hi ? hi : i;
 }
 
-/* Undefined for values that have no slices, as the reference gives. */
 tpl_value tpl_slice(tpl_machine *m, const tpl_value *v, const tpl_value *from,
                     const tpl_value *to, const tpl_value *step)
 {
-    if (v->kind == TPL_UNDEFINED)
-        tpl_fail(m, "'%.*s' is undefined", (int)v->u.str.len, v->u.str.s);
     const bool text = v->kind == TPL_STR;
-    if (!text && v->kind != TPL_LIST && v->kind != TPL_TUPLE) {
-        return tpl_undefined((tpl_str){"slice", 5});
-    }
-    const tpl_value *const parts[3] = {from, to, step};
-    for (int i = 0; i < 3; i++) {
-        const tpl_value *x = parts[i];
-        if (x && x->kind != TPL_NONE && x->kind != TPL_INT && x->kind != TPL_BOOL) {
-            return tpl_undefined((tpl_str){"slice", 5});
-        }
+    if ((!text && v->kind != TPL_LIST && v->kind != TPL_TUPLE) || v->iterator) {
+        tpl_fail(m, "a slice of a %s", tpl_type_name(v));
     }
     const tpl_list *items = tpl_iterate(m, v);
     const int64_t n = (int64_t)items->n;

@@ -161,9 +161,7 @@ static const hone_piece_entry *entry(const hone_tokenizer *t, int32_t id)
 
 const char *hone_tokenizer_piece(const hone_tokenizer *t, int32_t id, size_t *len)
 {
-    const hone_piece_entry *p = entry(t, id);
-    *len = p ? p->len : 0;
-    return p ? p->text : NULL;
+    return hone_vocab_spelling(t, id, len);
 }
 
 const char *hone_tokenizer_bytes(const hone_tokenizer *t, int32_t id, size_t *len)

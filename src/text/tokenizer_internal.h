@@ -23,8 +23,8 @@ typedef struct hone_piece_entry {
     char *text;  /* NUL-terminated, owned; NULL: unused id */
     char *bytes; /* what it stands for; equal to text, or owned */
     uint32_t len, n_bytes;
+    int32_t added; /* index into the added tokens plus one; 0: not one of them */
     unsigned char special; /* left out by HONE_DECODE_NO_SPECIAL */
-    unsigned char added;   /* matched before pre-tokenization */
 } hone_piece_entry;
 
 typedef struct hone_added_token {
@@ -32,6 +32,7 @@ typedef struct hone_added_token {
     char *content; /* what is searched for: normalized where `normalized`; owned */
     size_t len;
     bool special, single_word, lstrip, rstrip, normalized;
+    bool ready; /* content is given as it stands in normalized text */
 } hone_added_token;
 
 /* Added tokens that are searched in raw text, or those in normalized text. */
@@ -146,6 +147,11 @@ struct hone_tokenizer {
     int32_t role[HONE_TOKEN_N_ROLE];
     size_t memory;
 };
+
+/* How an id is spelled when decoding: as in the vocabulary, but an added token that is
+ * matched in normalized text is spelled normalized, as the reference does.  NULL for an
+ * unused id. */
+const char *hone_vocab_spelling(const hone_tokenizer *t, int32_t id, size_t *len);
 
 /* vocab.c: building the vocabulary. */
 HONE_MUST_CHECK hone_status hone_tokenizer_new(hone_tokenizer **out, size_t n_vocab,

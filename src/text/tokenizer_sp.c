@@ -196,10 +196,14 @@ static hone_status fill(hone_tokenizer *t, const sp_model *m, hone_error *err)
                                 in_map, err));
         if (type == HONE_TOKEN_UNKNOWN) t->piece[i].special = 1;
         if (type != HONE_TOKEN_CONTROL && type != HONE_TOKEN_USER_DEFINED) continue;
+        /* symbols of the user are found in the text with its spaces marked */
+        const bool user = type == HONE_TOKEN_USER_DEFINED;
         const hone_added_token a = {.id = (int32_t)i,
                                     .content = t->piece[i].text,
                                     .len = t->piece[i].len,
-                                    .special = type == HONE_TOKEN_CONTROL};
+                                    .special = !user,
+                                    .normalized = user,
+                                    .ready = user};
         HONE_TRY(hone_added_add(t, &a, err));
     }
     for (int i = 0; i < HONE_TOKEN_N_ROLE; i++) {

@@ -63,6 +63,17 @@ hone_status hone_vocab_set(hone_tokenizer *t, int32_t id, const char *text, size
     return hone_map_put(&t->map, p->text, len, id, NULL, err);
 }
 
+const char *hone_vocab_spelling(const hone_tokenizer *t, int32_t id, size_t *len)
+{
+    *len = 0;
+    if (id < 0 || id >= t->n_vocab || !t->piece[id].text) return NULL;
+    const hone_piece_entry *p = &t->piece[id];
+    const hone_added_token *a = p->added ? &t->added[p->added - 1] : NULL;
+    const bool normalized = a && a->normalized;
+    *len = normalized ? a->len : p->len;
+    return normalized ? a->content : p->text;
+}
+
 static bool has_step(const hone_steps *s, hone_step_kind kind)
 {
     for (size_t i = 0; i < s->n; i++) {
