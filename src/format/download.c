@@ -225,6 +225,7 @@ static hone_status perform(const char *url, transfer *t, bool *retry, hone_error
     if (code == CURLE_ABORTED_BY_CALLBACK) {
         return hone_fail(err, HONE_E_CANCELLED, "get %s: interrupted", t->name);
     }
+    if (code == CURLE_RANGE_ERROR) unlink(t->part); /* no resume there: begin anew */
     if (code != CURLE_OK) {
         *retry = code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR ||
                  code == CURLE_OPERATION_TIMEDOUT || code == CURLE_GOT_NOTHING ||

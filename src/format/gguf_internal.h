@@ -1,4 +1,4 @@
-/* gguf_internal.h - private to the GGUF reader: what gguf.c fills and gguf_values.c reads. */
+/* gguf_internal.h - private to the GGUF reader: what gguf.c fills, gguf_values.c reads. */
 #ifndef HONE_FORMAT_GGUF_INTERNAL_H
 #define HONE_FORMAT_GGUF_INTERNAL_H
 

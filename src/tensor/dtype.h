@@ -41,7 +41,7 @@ typedef enum hone_dtype {
 #define X(name, id, block, bytes) HONE_##name,
     HONE_DTYPE_LIST(X)
 #undef X
-        HONE_N_DTYPE
+    HONE_N_DTYPE
 } hone_dtype;
 
 typedef struct hone_dtype_info {

@@ -15,10 +15,10 @@
 typedef struct hone_tensor {
     const char *name; /* NUL-terminated; borrowed from the file's reader */
     hone_dtype dtype;
-    int n_dims;                   /* 0 (a scalar) to HONE_MAX_DIMS */
+    int n_dims;                    /* 0 (a scalar) to HONE_MAX_DIMS */
     uint64_t shape[HONE_MAX_DIMS]; /* unused dimensions are 1 */
-    const unsigned char *data;    /* borrowed from the mapping, any alignment */
-    size_t bytes;                 /* checked to lie inside the file */
+    const unsigned char *data;     /* borrowed from the mapping, any alignment */
+    size_t bytes;                  /* checked to lie inside the file */
 } hone_tensor;
 
 /* Product of the shape; readers have checked that it fits. */

@@ -106,9 +106,12 @@ static void squeeze(hone_buf *b, hone_buf *out)
 {
     size_t end = b->len;
     for (;;) { /* at the end the mark of a space counts as one */
-        if (end > 0 && b->data[end - 1] == ' ') end--;
-        else if (end >= 3 && memcmp(b->data + end - 3, "\xE2\x96\x81", 3) == 0) end -= 3;
-        else break;
+        if (end > 0 && b->data[end - 1] == ' ')
+            end--;
+        else if (end >= 3 && memcmp(b->data + end - 3, "\xE2\x96\x81", 3) == 0)
+            end -= 3;
+        else
+            break;
     }
     for (size_t i = 0; i < end; i++) {
         const bool space = b->data[i] == ' ';

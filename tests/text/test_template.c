@@ -26,7 +26,8 @@ static void renders_what_jinja2_renders(void **state)
     json_t *root;
     int n_wrong = 0;
     (void)state;
-    assert_ok(hone_json_load_file(&root, data_path("template_cases.json"), 1 << 24, &err));
+    assert_ok(
+        hone_json_load_file(&root, data_path("template_cases.json"), 1 << 24, &err));
     const json_t *vars = json_object_get(root, "variables");
     const json_t *cases = json_object_get(root, "cases");
     assert_true(json_array_size(cases) > 500);
@@ -77,14 +78,16 @@ static void output_is_bounded(void **state)
 {
     (void)state;
     const hone_template_options o = {.max_output = 1000};
-    fails("{% for i in range(1000) %}0123456789{% endfor %}", &o, HONE_E_LIMIT, "output");
+    fails("{% for i in range(1000) %}0123456789{% endfor %}", &o, HONE_E_LIMIT,
+          "output");
 }
 
 static void memory_is_bounded(void **state)
 {
     (void)state;
     const hone_template_options o = {.max_memory = 1 << 20};
-    fails("{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}"
+    fails("{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s + "
+          "ns.s %}"
           "{% endfor %}",
           &o, HONE_E_LIMIT, "memory");
     fails("{{ ('x' * 1000000) * 1000000 }}", NULL, HONE_E_LIMIT, "long");
@@ -94,14 +97,16 @@ static void steps_are_bounded(void **state)
 {
     (void)state;
     const hone_template_options o = {.max_steps = 10000};
-    fails("{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}", &o,
-          HONE_E_LIMIT, "steps");
+    fails(
+        "{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}",
+        &o, HONE_E_LIMIT, "steps");
 }
 
 static void recursion_is_bounded(void **state)
 {
     (void)state;
-    fails("{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", NULL, HONE_E_LIMIT, "deep");
+    fails("{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", NULL, HONE_E_LIMIT,
+          "deep");
     char deep[4000] = "{{ ";
     for (int i = 0; i < 1500; i++) {
         strcat(deep, "[");
@@ -120,7 +125,8 @@ static void the_clock_can_stand_still(void **state)
     size_t len;
     (void)state;
     json_t *vars = json_object();
-    const hone_template_options o = {.use_now = 1, .now = 1721894400}; /* 2024-07-25 08:00 */
+    const hone_template_options o = {.use_now = 1,
+                                     .now = 1721894400}; /* 2024-07-25 08:00 */
     assert_ok(render("{{ strftime_now('%Y-%m-%d') }}|{{ strftime_now('%d %b %Y') }}|"
                      "{{ strftime_now('%B %d, %Y %H:%M %A') }}",
                      vars, &o, &out, &len, &err));

@@ -39,7 +39,7 @@ MODELS = {
     "qwen2": Qwen2Config(**base(use_sliding_window=False, tie_word_embeddings=True)),
     "qwen2_window": Qwen2Config(**base(use_sliding_window=True, sliding_window=4, max_window_layers=1)),
     "qwen3": Qwen3Config(**base(head_dim=12, tie_word_embeddings=False)),
-    "qwen3_yarn": Qwen3Config(**base(head_dim=16, rope_parameters=dict(YARN, rope_theta=1000000.0))),
+    "qwen3_yarn": Qwen3Config(**base(head_dim=16, rope_parameters=dict(YARN, rope_theta=10000.0, original_max_position_embeddings=64))),
     "smollm3": SmolLM3Config(**base(num_hidden_layers=4, no_rope_layer_interval=2, pad_token_id=0, use_sliding_window=False)),
 }
 TOKENS = 41
@@ -170,7 +170,7 @@ def faults():
         ("llama", "norms", swap(layer + "input_layernorm.weight", layer + "post_attention_layernorm.weight")),
         ("llama_linear", "factor", with_config(rope_parameters=dict(rope_type="linear", factor=3.01, rope_theta=10000.0))),
         ("llama_llama3", "low factor", with_config(rope_parameters=dict(LLAMA3, rope_theta=500000.0, low_freq_factor=1.1))),
-        ("llama_yarn", "beta", with_config(rope_parameters=dict(YARN, rope_theta=10000.0, beta_fast=16.0))),
+        ("qwen3_yarn", "beta", with_config(rope_parameters=dict(YARN, rope_theta=10000.0, original_max_position_embeddings=64, beta_slow=4.0))),
         ("llama_yarn", "attention factor", with_config(rope_parameters=dict(YARN, rope_theta=10000.0, attention_factor=1.0))),
         ("llama_mha_bias", "bias", swap(layer + "self_attn.q_proj.bias", layer + "self_attn.k_proj.bias")),
         ("mistral_window", "window", with_config(sliding_window=6)),

@@ -1,0 +1,120 @@
+/* test_pool.c - every chunk runs once, in order of stages, with any number of threads. */
+#include "check.h"
+
+#include <stdatomic.h>
+
+#include "base/pool.h"
+
+enum {
+    STAGES = 300,
+    CHUNKS = 7
+};
+
+typedef struct record {
+    _Atomic int n_run[STAGES][CHUNKS];
+    _Atomic int finished[STAGES]; /* chunks of a stage that are done */
+    const int *n_chunk;
+    _Atomic int n_early; /* chunks that ran before the stage in front was done */
+    _Atomic int busy[64];
+    _Atomic int n_shared; /* chunks that ran on a thread number in use */
+} record;
+
+static void run_chunk(void *ctx, int stage, int chunk, int thread)
+{
+    record *r = ctx;
+    if (atomic_fetch_add(&r->busy[thread], 1)) atomic_fetch_add(&r->n_shared, 1);
+    if (stage > 0 && atomic_load(&r->finished[stage - 1]) != r->n_chunk[stage - 1]) {
+        atomic_fetch_add(&r->n_early, 1);
+    }
+    atomic_fetch_add(&r->n_run[stage][chunk], 1);
+    atomic_fetch_add(&r->finished[stage], 1);
+    atomic_fetch_sub(&r->busy[thread], 1);
+}
+
+static void check_walks(int n_thread, int n_walk)
+{
+    hone_pool *p;
+    hone_error err;
+    static record r;
+    int n_chunk[STAGES];
+    assert_ok(hone_pool_new(&p, n_thread, &err));
+    for (int i = 0; i < STAGES; i++) {
+        n_chunk[i] = i % (CHUNKS + 1); /* some stages are empty */
+    }
+    for (int w = 0; w < n_walk; w++) {
+        memset(&r, 0, sizeof r);
+        r.n_chunk = n_chunk;
+        hone_pool_walk(p, n_chunk, STAGES, run_chunk, &r);
+        for (int s = 0; s < STAGES; s++) {
+            for (int c = 0; c < CHUNKS; c++) {
+                assert_int_equal(atomic_load(&r.n_run[s][c]), c < n_chunk[s]);
+            }
+        }
+        assert_int_equal(atomic_load(&r.n_early), 0);
+        assert_int_equal(atomic_load(&r.n_shared), 0);
+    }
+    hone_pool_free(p);
+}
+
+static void one_thread_runs_everything(void **state)
+{
+    (void)state;
+    check_walks(1, 5);
+}
+
+static void two_threads_share(void **state)
+{
+    (void)state;
+    check_walks(2, 200);
+}
+
+static void more_threads_than_cores_share(void **state)
+{
+    (void)state;
+    check_walks(9, 40);
+}
+
+static void count(void *ctx, int stage, int chunk, int thread)
+{
+    (void)stage;
+    (void)chunk;
+    (void)thread;
+    atomic_fetch_add((_Atomic int *)ctx, 1);
+}
+
+static void long_walks_are_cut(void **state)
+{
+    static int n_chunk[10000];
+    hone_pool *p;
+    hone_error err;
+    _Atomic int n = 0;
+    (void)state;
+    for (int i = 0; i < 10000; i++) {
+        n_chunk[i] = 1;
+    }
+    assert_ok(hone_pool_new(&p, 2, &err));
+    hone_pool_walk(p, n_chunk, 10000, count, &n);
+    assert_int_equal(atomic_load(&n), 10000);
+    hone_pool_free(p);
+}
+
+static void absurd_counts_are_refused(void **state)
+{
+    hone_pool *p;
+    hone_error err;
+    (void)state;
+    assert_fails(hone_pool_new(&p, 0, &err), HONE_E_INVALID, "expected 1 to");
+    assert_fails(hone_pool_new(&p, 1 << 20, &err), HONE_E_INVALID, "expected 1 to");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_thread_runs_everything),
+        cmocka_unit_test(two_threads_share),
+        cmocka_unit_test(more_threads_than_cores_share),
+        cmocka_unit_test(long_walks_are_cut),
+        cmocka_unit_test(absurd_counts_are_refused),
+    };
+    return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+}

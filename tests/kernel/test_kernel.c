@@ -1,0 +1,454 @@
+/* test_kernel.c - every entry of every tier against f64: odd sizes, unaligned starts,
+ * guard words, and the same sums whatever the tile. */
+#include "check.h"
+
+#include <math.h>
+
+#include "base/cpu.h"
+#include "base/mem.h"
+#include "kernel/kernel.h"
+#include "tensor/dequant.h"
+
+enum {
+    GUARD = 16
+};
+#define GUARD_VALUE 1234.5f
+
+static float uniform(void)
+{
+    return (float)(hone_rng_f64(test_rng()) * 2.0 - 1.0);
+}
+
+/* n floats between guards. */
+static float *guarded(size_t n)
+{
+    float *p = malloc((n + 2 * GUARD) * sizeof *p);
+    for (size_t i = 0; i < n + 2 * GUARD; i++) {
+        p[i] = GUARD_VALUE;
+    }
+    return p + GUARD;
+}
+
+static void free_guarded(float *p, size_t n)
+{
+    for (size_t i = 0; i < GUARD; i++) {
+        assert_true(p[-1 - (ptrdiff_t)i] == GUARD_VALUE && p[n + i] == GUARD_VALUE);
+    }
+    free(p - GUARD);
+}
+
+static void each_tier(void (*check)(const hone_kernels *k))
+{
+    static const char *const tiers[] = {"ref", "avx2"};
+    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++) {
+        unsigned flags;
+        hone_kernels k;
+        if (!hone_kernels_flags(tiers[i], hone_cpu_flags(), &flags)) {
+            fprintf(stderr, "# skipped: tier %s on this CPU\n", tiers[i]);
+            continue;
+        }
+        hone_kernels_init(&k, flags);
+        assert_string_equal(k.tier, tiers[i]);
+        check(&k);
+    }
+}
+
+/* -- linear ----------------------------------------------------------------------- */
+
+/* Random bytes whose 2-byte fields, read as halves, are finite and small. */
+static void random_weight(unsigned char *w, size_t n, hone_dtype t)
+{
+    for (size_t i = 0; i < n; i++) {
+        w[i] = (unsigned char)hone_rng_u32(test_rng());
+        if (i % 2 == 1) w[i] &= 0xB3; /* exponent below that of 1 */
+    }
+    const bool f32 = t == HONE_F32, q8k = t == HONE_Q8_K;
+    for (size_t i = 0; i + 4 <= n; i += q8k ? 292 : 4) {
+        const float f = uniform() * 0.1f;
+        if (f32 || q8k) memcpy(w + i, &f, sizeof f);
+    }
+    for (size_t i = 0; t == HONE_MXFP4 && i < n; i += 17) {
+        w[i] = (unsigned char)(118 + w[i] % 10);
+    }
+}
+
+typedef struct linear_case {
+    hone_matrix m;
+    unsigned char *weight;
+    float *x, *scale, *sum, *decoded;
+    int8_t *q;
+    int T, N, K;
+} linear_case;
+
+static void make_case(linear_case *c, const hone_kernels *k, hone_dtype t, int T, int N,
+                      int K)
+{
+    size_t row;
+    *c = (linear_case){.T = T, .N = N, .K = K};
+    assert_true(hone_dtype_row_bytes(t, (size_t)K, &row));
+    c->weight = malloc((size_t)N * row + 1);
+    random_weight(c->weight + 1, (size_t)N * row, t); /* starts unaligned */
+    c->m = (hone_matrix){c->weight + 1, row, N, K, t};
+    c->x = malloc((size_t)(T * K) * sizeof(float));
+    c->q = malloc((size_t)(T * K));
+    c->scale = malloc((size_t)(T * K / 32 + 1) * sizeof(float));
+    c->sum = malloc((size_t)(T * K / 16 + 1) * sizeof(float));
+    c->decoded = malloc((size_t)(N * K) * sizeof(float));
+    for (int i = 0; i < T * K; i++) {
+        c->x[i] = uniform();
+    }
+    if (hone_linear_wants_q8(t)) {
+        for (int i = 0; i < T; i++) {
+            k->quantize(c->q + i * K, c->scale + i * K / 32, c->sum + i * K / 16,
+                        c->x + i * K, K);
+        }
+    }
+    for (int i = 0; i < N; i++) {
+        hone_dequantize(c->decoded + i * K, c->m.data + (size_t)i * row, t, (size_t)K);
+    }
+}
+
+static void free_case(linear_case *c)
+{
+    free(c->weight);
+    free(c->x);
+    free(c->q);
+    free(c->scale);
+    free(c->sum);
+    free(c->decoded);
+}
+
+/* The f64 result over the activations that the kernel reads, and the sum of magnitudes. */
+static double exact(const linear_case *c, int t, int n, double *size)
+{
+    double sum = 0.0;
+    *size = 0.0;
+    for (int i = 0; i < c->K; i++) {
+        const int at = t * c->K + i;
+        const double x = hone_linear_wants_q8(c->m.dtype)
+                             ? (double)c->q[at] * (double)c->scale[at / 32]
+                             : (double)c->x[at];
+        const double p = x * (double)c->decoded[n * c->K + i];
+        sum += p;
+        *size += fabs(p);
+    }
+    return sum;
+}
+
+static void check_linear_case(const hone_kernels *k, hone_dtype t, int T, int N, int K)
+{
+    linear_case c;
+    make_case(&c, k, t, T, N, K);
+    const size_t ldy = (size_t)N + 3;
+    float *y = guarded(ldy * (size_t)T);
+    const hone_acts acts = {c.x, c.q, c.scale, c.sum, K};
+    k->linear[t](y, ldy, &c.m, 0, N, &acts, 0, T);
+    for (int i = 0; i < T; i++) {
+        for (int n = 0; n < N; n++) {
+            double size;
+            const double want = exact(&c, i, n, &size);
+            const float got = y[(size_t)i * ldy + (size_t)n];
+            if (!(fabs((double)got - want) <= 4e-6 * size + 1e-7)) {
+                fail_msg("%s %s T=%d N=%d K=%d [%d,%d]: %.9g, expected %.9g", k->tier,
+                         hone_dtype_get(t)->name, T, N, K, i, n, (double)got, want);
+            }
+            /* the same bits when computed alone */
+            float alone;
+            k->linear[t](&alone, 1, &c.m, n, 1, &acts, i, 1);
+            assert_memory_equal(&alone, &got, sizeof got);
+        }
+        for (size_t n = (size_t)N; n < ldy; n++) {
+            assert_true(y[(size_t)i * ldy + n] == GUARD_VALUE);
+        }
+    }
+    free_guarded(y, ldy * (size_t)T);
+    free_case(&c);
+}
+
+static void check_linear(const hone_kernels *k)
+{
+    static const int sizes[][2] = {{1, 1}, {1, 5}, {2, 4},  {3, 7},
+                                   {5, 9}, {9, 3}, {33, 2}, {40, 8}};
+    for (int t = 0; t < HONE_N_DTYPE; t++) {
+        if (!k->linear[t]) continue;
+        const int block = (int)hone_dtype_get((hone_dtype)t)->block;
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            const int K = block == 1 ? 1 + (int)i * 5 : block * (1 + (int)i % 3);
+            check_linear_case(k, (hone_dtype)t, sizes[i][0], sizes[i][1], K);
+        }
+    }
+}
+
+static void linear_matches_f64_for_every_type(void **state)
+{
+    (void)state;
+    each_tier(check_linear);
+}
+
+/* -- rows ------------------------------------------------------------------------- */
+
+static void check_rmsnorm(const hone_kernels *k)
+{
+    for (int K = 1; K <= 200; K += 1 + K / 7) {
+        float *x = guarded((size_t)K), *w = guarded((size_t)K), *y = guarded((size_t)K);
+        double sum = 0.0;
+        for (int i = 0; i < K; i++) {
+            x[i] = 3.0f * uniform();
+            w[i] = uniform();
+            sum += (double)x[i] * (double)x[i];
+        }
+        const double scale = 1.0 / sqrt(sum / K + 1e-5);
+        k->rmsnorm(y, x, w, K, 1e-5f);
+        for (int i = 0; i < K; i++) {
+            const double want = (double)x[i] * (double)w[i] * scale;
+            assert_true(fabs((double)y[i] - want) <= 1e-5 * fabs(want) + 1e-7);
+        }
+        k->rmsnorm(x, x, w, K, 1e-5f); /* in place */
+        assert_memory_equal(x, y, (size_t)K * sizeof *x);
+        free_guarded(x, (size_t)K);
+        free_guarded(w, (size_t)K);
+        free_guarded(y, (size_t)K);
+    }
+}
+
+static void rmsnorm_matches_f64(void **state)
+{
+    (void)state;
+    each_tier(check_rmsnorm);
+}
+
+static void check_quantize(const hone_kernels *k)
+{
+    enum {
+        K = 96
+    };
+    float x[K], scale[K / 32], sum[K / 16];
+    int8_t q[K];
+    for (int round = 0; round < 50; round++) {
+        for (int i = 0; i < K; i++) {
+            x[i] = uniform() * (round % 3 ? 1.0f : 1e-20f);
+            if (i < 32 && round % 5 == 0) x[i] = 0.0f;
+        }
+        k->quantize(q, scale, sum, x, K);
+        for (int i = 0; i < K; i++) {
+            assert_true(q[i] >= -127);
+            assert_true(fabs((double)x[i] - q[i] * (double)scale[i / 32]) <=
+                        0.501 * (double)scale[i / 32]);
+        }
+        for (int s = 0; s < K / 16; s++) {
+            int n = 0;
+            for (int i = 0; i < 16; i++) {
+                n += q[16 * s + i];
+            }
+            assert_true(fabs((double)sum[s] - n * (double)scale[s / 2]) <=
+                        1e-6 * fabs((double)sum[s]));
+        }
+    }
+}
+
+static void quantize_rounds_to_nearest(void **state)
+{
+    (void)state;
+    each_tier(check_quantize);
+}
+
+static void check_gate(const hone_kernels *k)
+{
+    for (int n = 1; n < 40; n += 3) {
+        float *g = guarded((size_t)n), *u = guarded((size_t)n), *y = guarded((size_t)n);
+        for (int i = 0; i < n; i++) {
+            g[i] = i == 0 ? 100.0f : i == 1 ? -100.0f : 12.0f * uniform();
+            u[i] = uniform();
+        }
+        k->gate[HONE_ACT_SILU](y, g, u, n);
+        for (int i = 0; i < n; i++) {
+            const double want =
+                (double)g[i] / (1.0 + exp(-(double)g[i])) * (double)u[i];
+            assert_true(fabs((double)y[i] - want) <= 2e-6 * fabs(want) + 1e-7);
+        }
+        free_guarded(g, (size_t)n);
+        free_guarded(u, (size_t)n);
+        free_guarded(y, (size_t)n);
+    }
+}
+
+static void gate_matches_f64(void **state)
+{
+    (void)state;
+    each_tier(check_gate);
+}
+
+static void check_conversions(const hone_kernels *k)
+{
+    static const hone_dtype types[] = {HONE_F32, HONE_F16, HONE_BF16};
+    for (int t = 0; t < 3; t++) {
+        const size_t size = hone_dtype_get(types[t])->bytes;
+        for (size_t n = 1; n < 30; n += 4) {
+            float x[32], back[32], want[32];
+            unsigned char bytes[32 * 4];
+            for (size_t i = 0; i < n; i++) {
+                x[i] = 100.0f * uniform();
+            }
+            k->narrow[types[t]](bytes, x, n);
+            k->widen[types[t]](back, bytes, n);
+            for (size_t i = 0; i < n; i++) {
+                want[i] = types[t] == HONE_F32 ? x[i]
+                          : types[t] == HONE_F16
+                              ? hone_f16_to_f32(hone_f32_to_f16(x[i]))
+                              : hone_bf16_to_f32(hone_f32_to_bf16(x[i]));
+            }
+            assert_memory_equal(back, want, n * sizeof *want);
+            (void)size;
+        }
+    }
+}
+
+static void conversions_round_alike(void **state)
+{
+    (void)state;
+    each_tier(check_conversions);
+}
+
+static void check_rope(const hone_kernels *k)
+{
+    for (int pairs = 0; pairs < 2; pairs++) {
+        float x[10], cs[8], y[10];
+        for (int i = 0; i < 10; i++) {
+            x[i] = y[i] = uniform();
+        }
+        for (int i = 0; i < 4; i++) {
+            const double a = 3.0 * (double)uniform();
+            cs[i] = (float)cos(a);
+            cs[4 + i] = (float)sin(a);
+        }
+        k->rope(y, cs, 8, pairs);
+        for (int i = 0; i < 4; i++) {
+            const int a = pairs ? 2 * i : i, b = pairs ? 2 * i + 1 : i + 4;
+            const double c = (double)cs[i], s = (double)cs[4 + i];
+            assert_true(fabs((double)y[a] - ((double)x[a] * c - (double)x[b] * s)) <
+                        1e-6);
+            assert_true(fabs((double)y[b] - ((double)x[a] * s + (double)x[b] * c)) <
+                        1e-6);
+        }
+        assert_true(y[8] == x[8] && y[9] == x[9]);
+    }
+}
+
+static void rope_turns_pairs(void **state)
+{
+    (void)state;
+    each_tier(check_rope);
+}
+
+/* -- attention -------------------------------------------------------------------- */
+
+static void check_attention_case(const hone_kernels *k, hone_dtype t, int d, int n_q,
+                                 int page_len, int first, int last, float softcap)
+{
+    const size_t size = hone_dtype_get(t)->bytes;
+    const int n_page = last / page_len + 1;
+    void *page[64];
+    float keys[64 * 24], values[64 * 24], q[4 * 24];
+    const size_t v_offset = (size_t)(page_len * d) * size;
+    assert_true(n_page <= 64 && last < 64 && d <= 24 && n_q <= 4);
+    for (int p = 0; p < n_page; p++) {
+        page[p] = hone_alloc_aligned(2 * v_offset, 1);
+        memset(page[p], 0xFF, 2 * v_offset); /* NaN where nothing is written */
+    }
+    for (int j = 0; j <= last; j++) {
+        float kv[24];
+        for (int which = 0; which < 2; which++) {
+            unsigned char *at = (unsigned char *)page[j / page_len] +
+                                (which ? v_offset : 0) +
+                                (size_t)(j % page_len * d) * size;
+            for (int i = 0; i < d; i++) {
+                kv[i] = uniform() * 2.0f;
+            }
+            if (j < first) continue; /* outside the window: must not be read */
+            k->narrow[t](at, kv, (size_t)d);
+            k->widen[t]((which ? values : keys) + j * d, at, (size_t)d);
+        }
+    }
+    for (int i = 0; i < n_q * d; i++) {
+        q[i] = uniform() * 2.0f;
+    }
+    float *out = guarded((size_t)(n_q * d));
+    const hone_attention_args a = {.out = out,
+                                   .q = q,
+                                   .ldo = (size_t)d,
+                                   .ldq = (size_t)d,
+                                   .page = page,
+                                   .v_offset = v_offset,
+                                   .n_q = n_q,
+                                   .d_k = d,
+                                   .d_v = d,
+                                   .page_len = page_len,
+                                   .first = first,
+                                   .last = last,
+                                   .scale = 0.7f,
+                                   .softcap = softcap};
+    k->attention[t](&a);
+    for (int h = 0; h < n_q; h++) {
+        double s[64], max = -INFINITY, total = 0.0;
+        for (int j = first; j <= last; j++) {
+            s[j] = 0.0;
+            for (int i = 0; i < d; i++) {
+                s[j] += (double)q[h * d + i] * (double)keys[j * d + i];
+            }
+            s[j] *= (double)0.7f;
+            if (softcap > 0) s[j] = (double)softcap * tanh(s[j] / (double)softcap);
+            max = fmax(max, s[j]);
+        }
+        for (int j = first; j <= last; j++) {
+            s[j] = exp(s[j] - max);
+            total += s[j];
+        }
+        for (int i = 0; i < d; i++) {
+            double want = 0.0;
+            for (int j = first; j <= last; j++) {
+                want += s[j] / total * (double)values[j * d + i];
+            }
+            if (!(fabs((double)out[h * d + i] - want) <= 4e-5)) {
+                fail_msg("%s attention %s d=%d: %g, expected %g", k->tier,
+                         hone_dtype_get(t)->name, d, (double)out[h * d + i], want);
+            }
+        }
+    }
+    free_guarded(out, (size_t)(n_q * d));
+    for (int p = 0; p < n_page; p++) {
+        hone_free(page[p]);
+    }
+}
+
+static void check_attention(const hone_kernels *k)
+{
+    static const hone_dtype types[] = {HONE_F32, HONE_F16, HONE_BF16};
+    for (int t = 0; t < 3; t++) {
+        for (int d = 1; d <= 24; d += 1 + d / 3) {
+            check_attention_case(k, types[t], d, 1 + d % 4, 16, 0, 40, 0);
+            check_attention_case(k, types[t], d, 2, 5, 7, 33, 0);
+            check_attention_case(k, types[t], d, 3, 1, 0, 9, 0);
+            check_attention_case(k, types[t], d, 1, 32, 0, 0, 5.0f);
+        }
+    }
+}
+
+static void attention_matches_f64_and_stays_in_its_window(void **state)
+{
+    (void)state;
+    each_tier(check_attention);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(linear_matches_f64_for_every_type),
+        cmocka_unit_test(rmsnorm_matches_f64),
+        cmocka_unit_test(quantize_rounds_to_nearest),
+        cmocka_unit_test(gate_matches_f64),
+        cmocka_unit_test(conversions_round_alike),
+        cmocka_unit_test(rope_turns_pairs),
+        cmocka_unit_test(attention_matches_f64_and_stays_in_its_window),
+    };
+    return cmocka_run_group_tests_name("kernel", tests, NULL, NULL);
+}

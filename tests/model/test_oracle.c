@@ -1,0 +1,123 @@
+/* test_oracle.c - logits of tiny random models against Hugging Face transformers.
+ *
+ * tests/data/models is written by tools/oracle/models.py.  Every tier must agree within
+ * 1e-4 absolute, with f32 keys and values. */
+#include "check.h"
+
+#include <math.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "hone/hone.h"
+
+static const char *const names[] = {
+    "llama",      "llama_tied_mqa", "llama_mha_bias", "llama_linear", "llama_llama3",
+    "llama_yarn", "llama_odd",      "mistral_window", "qwen2",        "qwen2_window",
+    "qwen3",      "qwen3_yarn",     "smollm3",        "llama.gguf"};
+
+typedef struct expected {
+    char *bytes;
+    int32_t n, n_vocab;
+    const int32_t *id;
+    const float *logits; /* [n, n_vocab] */
+    double worst;
+} expected;
+
+static void load_expected(expected *e, const char *name)
+{
+    hone_error err;
+    char file[256];
+    size_t len;
+    const char *dot = strstr(name, ".gguf");
+    snprintf(file, sizeof file, "models/%.*s/logits.bin",
+             (int)(dot ? (size_t)(dot - name) : strlen(name)), name);
+    assert_ok(hone_file_read(&e->bytes, &len, data_path(file), 1 << 24, &err));
+    memcpy(&e->n, e->bytes, 4);
+    memcpy(&e->n_vocab, e->bytes + 4, 4);
+    assert_int_equal(len, 8 + 4 * (size_t)e->n * (1 + (size_t)e->n_vocab));
+    e->id = (const int32_t *)(const void *)(e->bytes + 8);
+    e->logits = (const float *)(const void *)(e->bytes + 8 + 4 * e->n);
+    e->worst = 0.0;
+}
+
+static void compare(void *ctx, size_t position, const float *logits,
+                    const float *hidden)
+{
+    expected *e = ctx;
+    (void)hidden;
+    for (int i = 0; i < e->n_vocab; i++) {
+        const double d =
+            fabs((double)logits[i] -
+                 (double)e->logits[position * (size_t)e->n_vocab + (size_t)i]);
+        if (!(d <= e->worst)) e->worst = d;
+    }
+}
+
+static void run(const char *name, const char *tier, int n_batch, int page_len)
+{
+    hone_error err;
+    hone_model *m;
+    hone_engine *e;
+    hone_sequence *s;
+    expected want;
+    char file[256];
+    snprintf(file, sizeof file, "models/%s", name);
+    load_expected(&want, name);
+    assert_ok(hone_model_open(&m, data_path(file), 0, &err));
+    const hone_engine_options o = {.kernels = tier,
+                                   .kv_type = "f32",
+                                   .n_thread = 2,
+                                   .n_batch = n_batch,
+                                   .page_len = page_len};
+    const hone_status st = hone_engine_new(&e, m, &o, &err);
+    if (st == HONE_E_INVALID && strstr(err.text, "not a tier")) {
+        fprintf(stderr, "# skipped: tier %s on this CPU\n", tier);
+    } else {
+        assert_ok(st);
+        assert_ok(hone_sequence_new(&s, e, &err));
+        assert_ok(
+            hone_sequence_score(s, want.id, (size_t)want.n, compare, &want, &err));
+        if (!(want.worst <= 1e-4)) {
+            fail_msg("%s, %s: largest error %g, expected at most 1e-4", name, tier,
+                     want.worst);
+        }
+        hone_sequence_free(s);
+        hone_engine_free(e);
+    }
+    hone_model_close(m);
+    hone_free(want.bytes);
+}
+
+static void reference_kernels_agree_with_transformers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        run(names[i], "ref", 0, 0);
+    }
+}
+
+static void avx2_kernels_agree_with_transformers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        run(names[i], "avx2", 0, 0);
+    }
+}
+
+static void tiny_pages_and_batches_agree_too(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        run(names[i], "avx2", 1 + (int)i % 3, 1 + (int)i % 4);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reference_kernels_agree_with_transformers),
+        cmocka_unit_test(avx2_kernels_agree_with_transformers),
+        cmocka_unit_test(tiny_pages_and_batches_agree_too),
+    };
+    return cmocka_run_group_tests_name("oracle", tests, NULL, NULL);
+}

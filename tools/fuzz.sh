@@ -1,0 +1,17 @@
+#!/bin/sh
+# fuzz.sh SECONDS: every fuzzer of tests/fuzz for that long, with clang's libFuzzer.
+set -eu
+cd "$(dirname "$0")/.."
+command -v clang >/dev/null || { echo 'hone: fuzz: needs clang' >&2; exit 1; }
+[ -e build/fuzz/build.ninja ] || CC=clang meson setup build/fuzz -Dfuzz=true -Dtests=disabled -Dnetwork=disabled \
+    -Deditline=disabled -Db_sanitize=address,undefined -Db_lundef=false --buildtype=debugoptimized >/dev/null
+ninja -C build/fuzz >/dev/null
+for f in build/fuzz/tests/fuzz/fuzz_*; do
+    [ -x "$f" ] && [ -f "$f" ] || continue
+    name=$(basename "$f")
+    name=${name#fuzz_}
+    mkdir -p "build/fuzz/corpus/$name"
+    echo "== $name"
+    "$f" -max_total_time="$1" -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 -artifact_prefix="build/fuzz/$name-" \
+        "build/fuzz/corpus/$name" "tests/fuzz/corpus/$name"
+done
