@@ -4,7 +4,8 @@ set -eu
 cd "$(dirname "$0")/.."
 command -v clang >/dev/null || { echo 'hone: fuzz: needs clang' >&2; exit 1; }
 [ -e build/fuzz/build.ninja ] || CC=clang meson setup build/fuzz -Dfuzz=true -Dtests=disabled -Dnetwork=disabled \
-    -Deditline=disabled -Db_sanitize=address,undefined -Db_lundef=false --buildtype=debugoptimized >/dev/null
+    -Deditline=disabled -Db_sanitize=address,undefined -Db_lundef=false \
+    -Dc_args=-fsanitize=fuzzer-no-link --buildtype=debugoptimized >/dev/null
 ninja -C build/fuzz >/dev/null
 for f in build/fuzz/tests/fuzz/fuzz_*; do
     [ -x "$f" ] && [ -f "$f" ] || continue
