@@ -93,7 +93,6 @@ static hone_status add_ends(hone_tokenizer *t, const hone_vocab *v, bool bos_def
 static hone_status build_gpt2(hone_tokenizer *t, const hone_vocab *v, hone_error *err)
 {
     const char *pre = v->pre ? v->pre : "default";
-    if (!v->merge) return hone_fail(err, HONE_E_FORMAT, "no merges");
     HONE_TRY(add_merges(t, v, err));
     HONE_TRY(hone_pattern_steps(t, pre, err));
     return add_ends(t, v, hone_pattern_adds_bos(pre), err);

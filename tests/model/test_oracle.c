@@ -1,7 +1,8 @@
 /* test_oracle.c - logits of tiny random models against Hugging Face transformers.
  *
  * tests/data/models is written by tools/oracle/models.py.  Every tier must agree within
- * 1e-4 absolute, with f32 keys and values. */
+ * 1e-4 absolute, with f32 keys and values; a failure names the first layer value that
+ * differs. */
 #include "check.h"
 
 #include <math.h>
@@ -10,10 +11,26 @@
 #include "base/mem.h"
 #include "hone/hone.h"
 
-static const char *const names[] = {
-    "llama",      "llama_tied_mqa", "llama_mha_bias", "llama_linear", "llama_llama3",
-    "llama_yarn", "llama_odd",      "mistral_window", "qwen2",        "qwen2_window",
-    "qwen3",      "qwen3_yarn",     "smollm3",        "llama.gguf"};
+static const char *const names[] = {"llama",
+                                    "llama_tied_mqa",
+                                    "llama_mha_bias",
+                                    "llama_linear",
+                                    "llama_llama3",
+                                    "llama_yarn",
+                                    "llama_odd",
+                                    "llama_bf16",
+                                    "llama_f16",
+                                    "mistral_window",
+                                    "qwen2",
+                                    "qwen2_window",
+                                    "qwen3",
+                                    "qwen3_yarn",
+                                    "smollm3",
+                                    "llama.gguf",
+                                    "llama_llama3.gguf",
+                                    "qwen2.gguf",
+                                    "qwen3.gguf",
+                                    "smollm3.gguf"};
 
 typedef struct expected {
     char *bytes;
@@ -53,6 +70,58 @@ static void compare(void *ctx, size_t position, const float *logits,
     }
 }
 
+/* The residual stream against values.bin, [n_block, n, width]: block 0 the embedding,
+ * 1 + 2N layer N after attention, 2 + 2N layer N's result. */
+typedef struct search {
+    char *bytes;
+    size_t len;
+    int n;
+    int n_row[64];  /* rows compared so far, by block: a call may be run in pieces */
+    char first[64]; /* the first value beyond 1e-3; empty when none is */
+    double error;
+} search;
+
+static void look(void *ctx, const char *value, const float *data, int n_row, int width)
+{
+    search *s = ctx;
+    int layer;
+    char tail[32];
+    size_t block;
+    if (strcmp(value, "embed") == 0) {
+        block = 0;
+    } else if (sscanf(value, "layer.%d.%31s", &layer, tail) == 2 &&
+               (strcmp(tail, "attn_out") == 0 || strcmp(tail, "out") == 0)) {
+        block = 1 + 2 * (size_t)layer + (strcmp(tail, "out") == 0);
+    } else {
+        return;
+    }
+    assert_true(block < sizeof s->n_row / sizeof s->n_row[0]);
+    const size_t row = block * (size_t)s->n + (size_t)s->n_row[block];
+    const size_t count = (size_t)n_row * (size_t)width;
+    s->n_row[block] += n_row;
+    assert_true(s->n_row[block] <= s->n);
+    assert_true((row * (size_t)width + count) * sizeof(float) <= s->len);
+    const float *want = (const float *)(const void *)s->bytes + row * (size_t)width;
+    for (size_t i = 0; i < count && s->first[0] == 0; i++) {
+        const double d = fabs((double)data[i] - (double)want[i]);
+        if (!(d <= 1e-3)) {
+            snprintf(s->first, sizeof s->first, "%s", value);
+            s->error = d;
+        }
+    }
+}
+
+static void load_search(search *s, const char *name, int n)
+{
+    hone_error err;
+    char file[256];
+    const char *dot = strstr(name, ".gguf");
+    *s = (search){.n = n};
+    snprintf(file, sizeof file, "models/%.*s/values.bin",
+             (int)(dot ? (size_t)(dot - name) : strlen(name)), name);
+    assert_ok(hone_file_read(&s->bytes, &s->len, data_path(file), 1 << 24, &err));
+}
+
 static void run(const char *name, const char *tier, int n_batch, int page_len)
 {
     hone_error err;
@@ -60,9 +129,11 @@ static void run(const char *name, const char *tier, int n_batch, int page_len)
     hone_engine *e;
     hone_sequence *s;
     expected want;
+    search found;
     char file[256];
     snprintf(file, sizeof file, "models/%s", name);
     load_expected(&want, name);
+    load_search(&found, name, want.n);
     assert_ok(hone_model_open(&m, data_path(file), 0, &err));
     const hone_engine_options o = {.kernels = tier,
                                    .kv_type = "f32",
@@ -75,8 +146,15 @@ static void run(const char *name, const char *tier, int n_batch, int page_len)
     } else {
         assert_ok(st);
         assert_ok(hone_sequence_new(&s, e, &err));
+        hone_engine_watch(e, look, &found);
         assert_ok(
             hone_sequence_score(s, want.id, (size_t)want.n, compare, &want, &err));
+        if (found.first[0]) {
+            fail_msg("%s, %s: %s is the first to differ, by %g", name, tier,
+                     found.first, found.error);
+        }
+        for (int b = 0; b < 3; b++)
+            assert_int_equal(found.n_row[b], want.n);
         if (!(want.worst <= 1e-4)) {
             fail_msg("%s, %s: largest error %g, expected at most 1e-4", name, tier,
                      want.worst);
@@ -86,6 +164,7 @@ static void run(const char *name, const char *tier, int n_batch, int page_len)
     }
     hone_model_close(m);
     hone_free(want.bytes);
+    hone_free(found.bytes);
 }
 
 static void reference_kernels_agree_with_transformers(void **state)

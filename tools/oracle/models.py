@@ -2,9 +2,10 @@
 
 Needs: pip install torch transformers safetensors gguf numpy
 Use:   models.py OUT [--faults]
-OUT/NAME/ holds config.json, model.safetensors and logits.bin (int32 n, n_vocab, then n
-token ids, then n*n_vocab f32); OUT/NAME.gguf the same weights where the family's GGUF
-form differs (permuted q and k).  With --faults it shows that each part matters: every
+OUT/NAME/ holds config.json, model.safetensors, logits.bin (int32 n, n_vocab, then n token
+ids, then n*n_vocab f32) and values.bin (the hidden state after the embedding, after each
+layer's attention, after each layer; n*d f32 each, in that order).  OUT/NAME.gguf holds the
+same weights in the family's GGUF form (q and k permuted where it is).  With --faults it shows that each part matters: every
 fault must move some logit by more than the tests' tolerance of 1e-4.
 """
 import json
@@ -40,8 +41,12 @@ MODELS = {
     "qwen2_window": Qwen2Config(**base(use_sliding_window=True, sliding_window=4, max_window_layers=1)),
     "qwen3": Qwen3Config(**base(head_dim=12, tie_word_embeddings=False)),
     "qwen3_yarn": Qwen3Config(**base(head_dim=16, rope_parameters=dict(YARN, rope_theta=10000.0, original_max_position_embeddings=64))),
-    "smollm3": SmolLM3Config(**base(num_hidden_layers=4, no_rope_layer_interval=2, pad_token_id=0, use_sliding_window=False)),
+    "smollm3": SmolLM3Config(**base(num_hidden_layers=4, no_rope_layer_interval=4, pad_token_id=0, use_sliding_window=False)),
 }
+MODELS["llama_bf16"] = MODELS["llama_f16"] = MODELS["llama"]
+HALF = {"llama_bf16": torch.bfloat16, "llama_f16": torch.float16}
+SHARDED = ("qwen3",)
+GGUF = {"llama": "llama", "llama_llama3": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "smollm3": "smollm3"}
 TOKENS = 41
 
 
@@ -61,6 +66,20 @@ def logits_of(model, ids):
         return model(input_ids=torch.tensor([ids])).logits[0].float().numpy()
 
 
+def values_of(model, ids):
+    """Hidden states where layers meet, in the order of values.bin."""
+    out, hooks = [], []
+    keep = lambda x: out.append(x.detach()[0].float().numpy().copy())
+    hooks.append(model.model.layers[0].register_forward_pre_hook(lambda m, a: keep(a[0])))
+    for layer in model.model.layers:
+        hooks.append(layer.post_attention_layernorm.register_forward_pre_hook(lambda m, a: keep(a[0])))
+        hooks.append(layer.register_forward_hook(lambda m, a, r: keep(r[0] if isinstance(r, tuple) else r)))
+    logits_of(model, ids)
+    for h in hooks:
+        h.remove()
+    return out
+
+
 def write_logits(path, ids, logits):
     with open(path, "wb") as f:
         f.write(struct.pack("<ii", len(ids), logits.shape[1]))
@@ -73,6 +92,10 @@ def make(name, config):
     config._attn_implementation = "eager"
     model = AutoModelForCausalLM.from_config(config).float()
     randomize(model, seed=len(name) * 7 + 1)
+    if name in HALF:
+        with torch.no_grad():  # the parameters alone: the rotary frequencies stay f32
+            for p in model.parameters():
+                p.copy_(p.to(HALF[name]).float())
     if getattr(config, "tie_word_embeddings", False):
         model.tie_weights()
     rng = np.random.RandomState(3)
@@ -86,7 +109,19 @@ def save(name, model, ids, out):
     state = {k: v.contiguous().clone() for k, v in model.state_dict().items()}
     if model.config.tie_word_embeddings:
         state.pop("lm_head.weight", None)
-    save_file(state, os.path.join(d, "model.safetensors"))
+    state = {k: v.to(HALF.get(name, torch.float32)) for k, v in state.items()}
+    if name in SHARDED:
+        keys = sorted(state)
+        parts = {"model-00001-of-00002.safetensors": keys[::2], "model-00002-of-00002.safetensors": keys[1::2]}
+        for file, part in parts.items():
+            save_file({k: state[k] for k in part}, os.path.join(d, file))
+        with open(os.path.join(d, "model.safetensors.index.json"), "w") as f:
+            json.dump({"weight_map": {k: file for file, part in parts.items() for k in part}}, f, indent=1, sort_keys=True)
+    else:
+        save_file(state, os.path.join(d, "model.safetensors"))
+    with open(os.path.join(d, "values.bin"), "wb") as f:
+        for v in values_of(model, ids):
+            f.write(v.astype("<f4").tobytes())
     config = json.loads(model.config.to_json_string(use_diff=False))
     keep = {k: v for k, v in config.items() if v is not None and not k.startswith("_") and k not in ("transformers_version",)}
     with open(os.path.join(d, "config.json"), "w") as f:
@@ -99,10 +134,14 @@ def permute(w, n_head):
     return w.reshape(n_head, 2, w.shape[0] // n_head // 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
 
 
-def save_gguf(name, model, path, quant=None):
+def save_gguf(name, model, path, arch):
     import gguf
     c = model.config
-    w = gguf.GGUFWriter(path, "llama")
+    w = gguf.GGUFWriter(path, arch)
+    d_head = getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads
+    w.add_key_length(d_head)
+    w.add_value_length(d_head)
+    w.add_rope_dimension_count(d_head)
     w.add_name(name)
     w.add_block_count(c.num_hidden_layers)
     w.add_context_length(c.max_position_embeddings)
@@ -111,19 +150,27 @@ def save_gguf(name, model, path, quant=None):
     w.add_head_count(c.num_attention_heads)
     w.add_head_count_kv(c.num_key_value_heads)
     w.add_layer_norm_rms_eps(c.rms_norm_eps)
-    w.add_rope_freq_base(10000.0)
+    theta = c.rope_parameters["rope_theta"]
+    w.add_rope_freq_base(theta)
+    if c.rope_parameters["rope_type"] == "llama3":  # GGUF holds the divisors of the frequencies
+        plain = 1.0 / theta ** (np.arange(0, d_head, 2) / d_head)
+        w.add_tensor("rope_freqs.weight", (plain / model.model.rotary_emb.inv_freq.numpy()).astype(np.float32))
     w.add_vocab_size(c.vocab_size)
     names = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output", "input_layernorm": "attn_norm",
              "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
-             "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
+             "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+             "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
+    permutes = arch in ("llama", "smollm3")
     for key, v in model.state_dict().items():
+        if key == "lm_head.weight" and c.tie_word_embeddings:
+            continue
         stem, kind = key.rsplit(".", 1)
         parts = stem.split(".")
         out = names[stem] if stem in names else "blk.%s.%s" % (parts[2], names[".".join(parts[3:])])
         a = v.numpy()
-        if out.endswith("attn_q"):
+        if permutes and out.endswith("attn_q"):
             a = permute(a, c.num_attention_heads)
-        if out.endswith("attn_k"):
+        if permutes and out.endswith("attn_k"):
             a = permute(a, c.num_key_value_heads)
         w.add_tensor("%s.%s" % (out, kind), np.ascontiguousarray(a))
     w.write_header_to_file()
@@ -194,8 +241,8 @@ def main():
     for name, config in MODELS.items():
         model, ids = make(name, config)
         save(name, model, ids, out)
-        if name == "llama":
-            save_gguf(name, model, os.path.join(out, "llama.gguf"))
+        if name in GGUF:
+            save_gguf(name, model, os.path.join(out, name + ".gguf"), GGUF[name])
         print(name)
 
 
