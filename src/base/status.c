@@ -17,7 +17,7 @@ const char *hone_status_text(hone_status code)
     return "unknown status";
 }
 
-hone_status hone_fail(hone_error *err, hone_status code, const char *fmt, ...)
+hone_status(hone_fail)(hone_error *err, hone_status code, const char *fmt, ...)
 {
     if (err) {
         va_list ap;
@@ -29,7 +29,7 @@ hone_status hone_fail(hone_error *err, hone_status code, const char *fmt, ...)
     return code;
 }
 
-hone_status hone_error_wrap(hone_error *err, hone_status code, const char *fmt, ...)
+hone_status(hone_error_wrap)(hone_error *err, hone_status code, const char *fmt, ...)
 {
     if (!err) return code;
 

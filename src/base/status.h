@@ -15,6 +15,11 @@ hone_status hone_fail(hone_error *err, hone_status code, const char *fmt, ...)
  * path from the outermost operation to the cause.  Returns `code`, err or not. */
 hone_status hone_error_wrap(hone_error *err, hone_status code, const char *fmt, ...)
     HONE_PRINTF(3, 4);
+#ifdef __clang_analyzer__ /* which must see that neither ever returns HONE_OK */
+#define hone_fail(err, code, ...) (hone_fail(err, code, __VA_ARGS__), (code))
+#define hone_error_wrap(err, code, ...)                                                \
+    (hone_error_wrap(err, code, __VA_ARGS__), (code))
+#endif
 
 /* Leave at once on failure.  Only where the function owns nothing yet; with
  * something to release, use `if (s) goto out;`. */

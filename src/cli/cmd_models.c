@@ -170,7 +170,7 @@ static int run_rm(const cli_command *self, int argc, char **argv)
     else
         s = hone_fail(&err, HONE_E_NOT_FOUND,
                       "rm %s: not in the cache; see 'hone list'", name);
-    if (!s) printf("removed %s\n", m->name);
+    if (m && !s) printf("removed %s\n", m->name);
     cli_cache_release(&c);
     return s ? cli_fail(&err) : 0;
 }

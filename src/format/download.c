@@ -58,7 +58,7 @@ hone_status hone_file_sha256(const char *path, char out[65], hone_error *err)
     fclose(f);
     if (!ok) return hone_fail(err, HONE_E_IO, "read %s: cannot compute its sum", path);
     for (int i = 0; i < 32; i++) {
-        snprintf(out + 2 * i, 3, "%02x", sum[i]);
+        snprintf(out + (size_t)i * 2, 3, "%02x", sum[i]);
     }
     return HONE_OK;
 }

@@ -79,7 +79,7 @@ static hone_status pull_file(const char *repo, const char *file,
     char *path = format("%s/%s/%s", o->dir, repo, file);
     hone_status s = HONE_OK;
     if (!url || !path) s = hone_fail(err, HONE_E_NOMEM, "pull: out of memory");
-    if (!s) {
+    if (url && path) {
         char *slash = strrchr(path, '/');
         *slash = '\0';
         s = hone_make_folders(path, err);

@@ -459,7 +459,7 @@ static tpl_node *parse_unary(tpl_parser *p, bool with_filter)
     tpl_node *n;
     enter(p);
     if (is_op(peek(p), "-") || is_op(peek(p), "+")) {
-        const int op = next(p)->text.s[0];
+        const int op = (unsigned char)next(p)->text.s[0];
         n = binary(p, NODE_UNARY, op, parse_unary(p, false), NULL);
     } else {
         n = parse_primary(p);
@@ -485,7 +485,8 @@ static tpl_node *parse_product(tpl_parser *p)
     for (;;) {
         const tpl_token *t = peek(p);
         int op = 0;
-        if (is_op(t, "*") || is_op(t, "/") || is_op(t, "%")) op = t->text.s[0];
+        if (is_op(t, "*") || is_op(t, "/") || is_op(t, "%"))
+            op = (unsigned char)t->text.s[0];
         if (is_op(t, "//")) op = OP_FLOORDIV;
         if (!op) return n;
         p->at++;
@@ -509,7 +510,7 @@ static tpl_node *parse_sum(tpl_parser *p)
 {
     tpl_node *n = parse_concat(p);
     while (is_op(peek(p), "+") || is_op(peek(p), "-")) {
-        const int op = next(p)->text.s[0];
+        const int op = (unsigned char)next(p)->text.s[0];
         n = binary(p, NODE_BINARY, op, n, parse_concat(p));
     }
     return n;

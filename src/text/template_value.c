@@ -108,7 +108,7 @@ tpl_value tpl_new_dict(tpl_machine *m, tpl_kind kind)
 static tpl_value *grown(tpl_machine *m, tpl_value *old, size_t n, size_t cap)
 {
     tpl_value *p = tpl_alloc(m, cap * sizeof *p);
-    if (n) memcpy(p, old, n * sizeof *p);
+    if (old) memcpy(p, old, n * sizeof *p);
     return p;
 }
 
@@ -166,6 +166,7 @@ void tpl_dict_set(tpl_machine *m, tpl_dict *d, tpl_value key, tpl_value v)
         d->key = grown(m, d->key, d->n, d->cap);
         d->value = grown(m, d->value, d->n, d->cap);
     }
+    HONE_ASSERT(d->key && d->value);
     d->key[d->n] = key;
     d->value[d->n++] = v;
 }
