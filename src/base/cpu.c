@@ -13,6 +13,13 @@ static bool has_f16c(void)
     unsigned a, b, c, d;
     return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
 }
+
+/* Uses the registers of AVX2 only. */
+static bool has_avxvnni(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
 #endif
 
 unsigned hone_cpu_flags(void)
@@ -21,6 +28,12 @@ unsigned hone_cpu_flags(void)
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) {
         flags |= HONE_CPU_AVX2;
+        if (has_avxvnni()) flags |= HONE_CPU_AVXVNNI;
+    }
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16")) {
+        flags |= HONE_CPU_AVX512;
     }
 #endif
     return flags;

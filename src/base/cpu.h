@@ -4,7 +4,9 @@
 
 /* Tiers, not single features: a tier is what one kernel file is compiled for. */
 enum {
-    HONE_CPU_AVX2 = 1u << 0, /* AVX2 + FMA + F16C */
+    HONE_CPU_AVX2 = 1u << 0,    /* AVX2 + FMA + F16C */
+    HONE_CPU_AVXVNNI = 1u << 1, /* vpdpbusd on 256-bit registers */
+    HONE_CPU_AVX512 = 1u << 2,  /* F + BW + DQ + VL + VNNI + BF16 */
 };
 
 /* Flags of this machine; the operating system must save the registers too. */

@@ -24,6 +24,7 @@ struct hone_engine {
     hone_pool *pool;
     hone_kv_layout layout;
     hone_kv_pool *kv;
+    hone_pack *pack;
     hone_executor *executor;
     hone_engine_options options; /* defaults filled in */
     uint64_t step_bytes;
@@ -134,10 +135,12 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
         return hone_fail(err, HONE_E_NOMEM, "out of memory");
     HONE_TRY(hone_pool_new(&e->pool, o->n_thread, err));
     size_t bytes;
-    HONE_TRY(hone_executor_plan(program, o->n_thread, o->n_batch, n_out, &bytes, err));
+    HONE_TRY(hone_executor_plan(program, &e->kernels, o->n_thread, o->n_batch, n_out,
+                                &bytes, err));
     e->step_bytes = bytes;
-    return hone_executor_new(&e->executor, program, &e->kernels, e->pool, &e->layout,
-                             o->n_batch, n_out, err);
+    HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, NULL, NULL, err));
+    return hone_executor_new(&e->executor, program, &e->kernels, e->pack, e->pool,
+                             &e->layout, o->n_batch, n_out, err);
 }
 
 hone_status hone_engine_new(hone_engine **out, const hone_model *model,
@@ -159,6 +162,7 @@ void hone_engine_free(hone_engine *e)
 {
     if (!e) return;
     hone_executor_free(e->executor);
+    hone_pack_free(e->pack);
     hone_pool_free(e->pool);
     hone_kv_pool_free(e->kv);
     hone_kv_layout_release(&e->layout);

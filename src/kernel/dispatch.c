@@ -1,31 +1,52 @@
+/* dispatch.c - which tiers there are, and the table for a CPU. */
 #include <string.h>
 
 #include "base/cpu.h"
 #include "kernel/kernel_tiers.h"
 
+/* From the lowest to the highest.  A tier is used if the CPU has all it `needs`. */
+static const struct tier {
+    const char *name;
+    unsigned needs;
+    void (*init)(hone_kernels *k);
+} tiers[] = {
+    {"ref", 0, hone_kernels_init_ref},
+#if defined(__x86_64__)
+    {"avx2", HONE_CPU_AVX2, hone_kernels_init_avx2},
+    {"avxvnni", HONE_CPU_AVX2 | HONE_CPU_AVXVNNI, hone_kernels_init_avxvnni},
+    {"avx512", HONE_CPU_AVX2 | HONE_CPU_AVX512, hone_kernels_init_avx512},
+#endif
+};
+enum {
+    N_TIER = sizeof tiers / sizeof tiers[0]
+};
+
+static const char *const names[] = {
+    "ref",
+#if defined(__x86_64__)
+    "avx2", "avxvnni", "avx512",
+#endif
+    NULL,
+};
+
+const char *const *hone_kernels_tiers(void)
+{
+    return names;
+}
+
 void hone_kernels_init(hone_kernels *k, unsigned cpu_flags)
 {
-    hone_kernels_init_ref(k);
-#if defined(__x86_64__)
-    if (cpu_flags & HONE_CPU_AVX2) hone_kernels_init_avx2(k);
-#endif
-    (void)cpu_flags;
+    for (int i = 0; i < N_TIER; i++) {
+        if ((tiers[i].needs & cpu_flags) == tiers[i].needs) tiers[i].init(k);
+    }
 }
 
 bool hone_kernels_flags(const char *tier, unsigned cpu_flags, unsigned *out)
 {
-    static const struct {
-        const char *name;
-        unsigned needs, up_to;
-    } tiers[] = {
-        {"ref", 0, 0},
-        {"avx2", HONE_CPU_AVX2, HONE_CPU_AVX2},
-    };
-    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++) {
-        if (strcmp(tier, tiers[i].name) == 0) {
-            *out = cpu_flags & tiers[i].up_to;
-            return (cpu_flags & tiers[i].needs) == tiers[i].needs;
-        }
+    for (int i = 0; i < N_TIER; i++) {
+        if (strcmp(tier, tiers[i].name) != 0) continue;
+        *out = tiers[i].needs;
+        return (cpu_flags & tiers[i].needs) == tiers[i].needs;
     }
     return false;
 }

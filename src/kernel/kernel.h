@@ -31,21 +31,80 @@ typedef struct hone_matrix {
     size_t row_bytes;
     int n_row, n_col; /* N, K; a vector has n_row 1 */
     hone_dtype dtype;
+    bool packed; /* data holds panels (panel.h), 64-byte aligned, row_bytes each */
 } hone_matrix;
 
-/* Elements of one activation block: the unit in which activations share a scale. */
-#define HONE_ACT_BLOCK 32
+/* What linear kernels read of their input; which one depends on weight type and tier. */
+typedef enum hone_act_form {
+    HONE_FORM_F32,
+    HONE_FORM_BF16, /* rounded to nearest even */
+    HONE_FORM_Q8,   /* bytes with a scale for each HONE_ACT_BLOCK */
+    HONE_N_FORM
+} hone_act_form;
 
-/* T activation rows of K elements, ready for linear kernels.  Weights in F32, F16 and
- * BF16 read f; quantized weights read q, scale and sum, for which K is a multiple of
- * HONE_ACT_BLOCK.  Row t starts at f + t*K, q + t*K, scale + t*K/32, sum + t*K/16. */
+#define HONE_ACT_BLOCK 32  /* elements that share an activation scale */
+#define HONE_ACT_GROUP 256 /* columns of a stripe */
+
+/* T activation rows of K elements, ready for linear kernels, in stripes of
+ * HONE_ACT_GROUP columns: stripe g holds columns 256 g .. of all rows, row after row, so
+ * that what a tile reads together lies together.  Only the forms in use are there.  For
+ * Q8, K is a multiple of HONE_ACT_BLOCK.  Kernels may read, and not use, up to
+ * HONE_ACT_SPARE bytes behind each array. */
 typedef struct hone_acts {
-    float *f;     /* [T, K] */
-    int8_t *q;    /* [T, K], in -127 .. 127 */
-    float *scale; /* [T, K/32]: x is about q * scale */
-    float *sum;   /* [T, K/16]: scale times the sum of 16 q, for types with a minimum */
-    int K;
+    int T, K;
+    float *f;
+    uint16_t *h;    /* rows of an odd width are followed by one unused element */
+    int8_t *q;      /* in -127 .. 127 */
+    float *scale;   /* one a block: x is about q * scale */
+    int16_t *minus; /* one for each 16: minus the sum of q */
 } hone_acts;
+
+#define HONE_ACT_SPARE 4096
+
+static inline int hone_acts_n_group(const hone_acts *a)
+{
+    return (a->K + HONE_ACT_GROUP - 1) / HONE_ACT_GROUP;
+}
+
+/* Columns of stripe g. */
+static inline int hone_acts_width(const hone_acts *a, int g)
+{
+    const int rest = a->K - g * HONE_ACT_GROUP;
+    return rest < HONE_ACT_GROUP ? rest : HONE_ACT_GROUP;
+}
+
+/* Elements before row t of stripe g where each row has width / unit of them. */
+static inline size_t hone_acts_at(const hone_acts *a, int t, int g, int unit)
+{
+    const size_t before = (size_t)g * (size_t)a->T * (size_t)(HONE_ACT_GROUP / unit);
+    return before + (size_t)t * (size_t)(hone_acts_width(a, g) / unit);
+}
+
+static inline float *hone_acts_f(const hone_acts *a, int t, int g)
+{
+    return a->f + hone_acts_at(a, t, g, 1);
+}
+
+static inline uint16_t *hone_acts_h(const hone_acts *a, int t, int g)
+{
+    const size_t odd = (size_t)(hone_acts_width(a, g) % 2);
+    return a->h + hone_acts_at(a, t, g, 1) + (size_t)t * odd;
+}
+
+static inline int8_t *hone_acts_q(const hone_acts *a, int t, int g)
+{
+    return a->q + hone_acts_at(a, t, g, 1);
+}
+
+static inline float *hone_acts_scale(const hone_acts *a, int t, int g)
+{
+    return a->scale + hone_acts_at(a, t, g, HONE_ACT_BLOCK);
+}
+
+static inline int16_t *hone_acts_minus(const hone_acts *a, int t, int g)
+{
+    return a->minus + hone_acts_at(a, t, g, 16);
+}
 
 /* dst[i] = src[i] as f32; n is a multiple of the dtype's block.  Exact. */
 typedef void hone_widen_fn(float *dst, const void *src, size_t n);
@@ -66,22 +125,26 @@ typedef void hone_narrow_fn(void *dst, const float *src, size_t n);
 typedef void hone_rmsnorm_fn(float *y, const float *x, const float *w, int K,
                              float eps);
 
-/* Quantize one activation row: for each block of 32, scale = max |x| / 127 and
+/* Quantize x [K] into row t of a: for each block of 32, scale = max |x| / 127 and
  * q = x / scale rounded to nearest, ties to even; a block of zeros has scale 0.  Writes
- * q [K], scale [K/32], sum [K/16].  K is a multiple of 32.  |x - q*scale| <=
- * 0.501 * scale for finite x. */
-typedef void hone_quantize_fn(int8_t *q, float *scale, float *sum, const float *x,
-                              int K);
+ * q, scale and minus.  |x - q*scale| <= 0.501 * scale for finite x.  Same bits in every
+ * tier. */
+typedef void hone_quantize_fn(const hone_acts *a, int t, const float *x);
 
 /* Linear layer: y[t, n] = sum_k w[n, k] * x[t, k], for rows n0 .. n0+n-1 of w and rows
  * t0 .. t0+t-1 of x.
  *
  *   y    y[0] is the value of (t0, n0); row stride ldy floats; must not overlap inputs
+ *   w    rows of the file, or panels where the table says `packs`; then n0 is a
+ *        multiple of 16, and so is n but at the end of the matrix
+ *   t    at most HONE_LINEAR_MAX_ROWS
  *
- * F32, F16, BF16 weights: products and sums in f32, within K * 1e-6 * sum |w x| / sqrt(K)
- * of the f64 result.  Quantized weights: against the quantized x, integer products exact
- * inside a block, block sums in f32 within 2e-6 * sum over blocks of |block result|
- * * sqrt(K/32). */
+ * F32, F16, BF16 weights with F32 activations: within K * 1e-6 * sum |w x| / sqrt(K)
+ * of the f64 result; with BF16 activations the same against the rounded x.  Quantized
+ * weights: against the quantized x, integer products exact inside a block, block sums in
+ * f32 within 2e-6 * sum over blocks of |block result| * sqrt(K/32); the same bits in
+ * every tier that packs. */
+#define HONE_LINEAR_MAX_ROWS 512
 typedef void hone_linear_fn(float *y, size_t ldy, const hone_matrix *w, int n0, int n,
                             const hone_acts *x, int t0, int t);
 
@@ -140,7 +203,9 @@ typedef double hone_peak_fn(double n_ops);
 typedef uint64_t hone_read_fn(const void *data, size_t bytes);
 
 typedef struct hone_kernels {
-    const char *tier; /* "ref", "avx2" */
+    const char *tier;                 /* "ref", "avx2", ... */
+    bool packs;                       /* linear kernels read panels */
+    hone_act_form form[HONE_N_DTYPE]; /* what linear reads beside a weight type */
     hone_widen_fn *widen[HONE_N_DTYPE];
     hone_narrow_fn *narrow[HONE_N_DTYPE];       /* NULL but for F32, F16, BF16 */
     hone_linear_fn *linear[HONE_N_DTYPE];       /* NULL for integers and F64 */
@@ -156,14 +221,11 @@ typedef struct hone_kernels {
 /* Fill `k` for the given HONE_CPU_* flags.  Cannot fail: flags 0 is all reference. */
 void hone_kernels_init(hone_kernels *k, unsigned cpu_flags);
 
-/* Flags that make `tier` ("ref", "avx2") the highest used, of those in cpu_flags; false
- * when the name is unknown or the CPU lacks it. */
+/* Flags that make `tier` the highest used, of those in cpu_flags; false when the name is
+ * unknown or the CPU lacks it. */
 bool hone_kernels_flags(const char *tier, unsigned cpu_flags, unsigned *out);
 
-/* Whether linear kernels of this weight type read quantized activations. */
-static inline bool hone_linear_wants_q8(hone_dtype t)
-{
-    return hone_dtype_is_quantized(t);
-}
+/* Names of all tiers of this build, from "ref" upward, to NULL. */
+const char *const *hone_kernels_tiers(void);
 
 #endif

@@ -7,8 +7,10 @@
 void hone_kernels_init_ref(hone_kernels *k);           /* every entry */
 void hone_kernels_init_ref_linear(hone_kernels *k);    /* linear, quantize */
 void hone_kernels_init_ref_attention(hone_kernels *k); /* attention, rope */
-void hone_kernels_init_avx2(hone_kernels *k);          /* what avx2_*.c holds */
-void hone_kernels_init_avx2_linear(hone_kernels *k);
-void hone_kernels_init_avx2_attention(hone_kernels *k);
+
+/* Of each tier what its files hold, over the entries of lower ones. */
+void hone_kernels_init_avx2(hone_kernels *k);
+void hone_kernels_init_avxvnni(hone_kernels *k);
+void hone_kernels_init_avx512(hone_kernels *k);
 
 #endif

@@ -5,52 +5,48 @@
 #include "kernel/kernel_tiers.h"
 #include "tensor/dequant.h"
 
-enum {
-    CHUNK = 256 /* elements decoded at a time: a multiple of every block */
-};
+_Static_assert(HONE_ACT_GROUP % 256 == 0, "a stripe is whole blocks of every dtype");
 
-static void quantize_ref(int8_t *q, float *scale, float *sum, const float *x, int K)
+static void quantize_ref(const hone_acts *a, int t, const float *x)
 {
-    for (int b = 0; b < K / HONE_ACT_BLOCK; b++) {
-        const float *xb = x + (ptrdiff_t)b * HONE_ACT_BLOCK;
-        int8_t *qb = q + (ptrdiff_t)b * HONE_ACT_BLOCK;
+    for (int k = 0; k < a->K; k += HONE_ACT_BLOCK, x += HONE_ACT_BLOCK) {
+        const int g = k / HONE_ACT_GROUP, at = k % HONE_ACT_GROUP;
+        int8_t *q = hone_acts_q(a, t, g) + at;
+        int16_t *minus = hone_acts_minus(a, t, g) + at / 16;
         float max = 0.0f;
         for (int i = 0; i < HONE_ACT_BLOCK; i++) {
-            max = fmaxf(max, fabsf(xb[i]));
+            max = fmaxf(max, fabsf(x[i]));
         }
         const float d = max / 127.0f;
         const float inverse = d > 0.0f ? 1.0f / d : 0.0f;
-        int part[2] = {0, 0};
+        minus[0] = minus[1] = 0;
         for (int i = 0; i < HONE_ACT_BLOCK; i++) {
-            const float r = fminf(fmaxf(rintf(xb[i] * inverse), -127.0f), 127.0f);
-            qb[i] = (int8_t)r;
-            part[i / 16] += qb[i];
+            const float r = fminf(fmaxf(x[i] * inverse, -127.0f), 127.0f);
+            q[i] = (int8_t)rintf(r);
+            minus[i / 16] = (int16_t)(minus[i / 16] - q[i]);
         }
-        scale[b] = d;
-        sum[2 * b] = d * (float)part[0];
-        sum[2 * b + 1] = d * (float)part[1];
+        hone_acts_scale(a, t, g)[at / HONE_ACT_BLOCK] = d;
     }
 }
 
-/* Row n of w times activation row t, K decoded elements at a time. */
+/* Row n of w times activation row t, a stripe of decoded elements at a time. */
 static float dot(const hone_matrix *w, int n, const hone_acts *x, int t)
 {
     const hone_dtype_info *info = hone_dtype_get(w->dtype);
     const unsigned char *row = w->data + (size_t)n * w->row_bytes;
-    const bool quantized = hone_linear_wants_q8(w->dtype);
-    const int K = w->n_col;
-    float values[CHUNK];
+    const bool quantized = hone_dtype_is_quantized(w->dtype);
+    float values[HONE_ACT_GROUP];
     float sum = 0.0f;
 
-    for (int k0 = 0; k0 < K; k0 += CHUNK) {
-        const int len = K - k0 < CHUNK ? K - k0 : CHUNK;
-        const size_t at = (size_t)k0 / info->block * info->bytes;
-        hone_dequantize(values, row + at, w->dtype, (size_t)len);
-        const size_t x0 = (size_t)t * (size_t)K + (size_t)k0;
-        for (int i = 0; i < len; i++) {
-            const size_t j = x0 + (size_t)i;
-            const float xv =
-                quantized ? (float)x->q[j] * x->scale[j / HONE_ACT_BLOCK] : x->f[j];
+    for (int g = 0; g < hone_acts_n_group(x); g++) {
+        const int width = hone_acts_width(x, g);
+        const size_t at = (size_t)g * HONE_ACT_GROUP / info->block * info->bytes;
+        hone_dequantize(values, row + at, w->dtype, (size_t)width);
+        for (int i = 0; i < width; i++) {
+            const float xv = quantized
+                                 ? (float)hone_acts_q(x, t, g)[i] *
+                                       hone_acts_scale(x, t, g)[i / HONE_ACT_BLOCK]
+                                 : hone_acts_f(x, t, g)[i];
             sum += values[i] * xv;
         }
     }
@@ -72,6 +68,8 @@ void hone_kernels_init_ref_linear(hone_kernels *k)
     k->quantize = quantize_ref;
     for (int t = 0; t < HONE_N_DTYPE; t++) {
         const bool plain = t == HONE_F32 || t == HONE_F16 || t == HONE_BF16;
-        if (plain || hone_dtype_is_quantized((hone_dtype)t)) k->linear[t] = linear_ref;
+        const bool quantized = hone_dtype_is_quantized((hone_dtype)t);
+        if (plain || quantized) k->linear[t] = linear_ref;
+        k->form[t] = quantized ? HONE_FORM_Q8 : HONE_FORM_F32;
     }
 }

@@ -4,19 +4,37 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/rng.h"
+#include "kernel/panel.h"
 #include "tensor/dequant.h"
 
 enum {
     K = 512,
     N = 5,
-    T = 3,
+    T = 21, /* more than any product of few rows takes */
     POSITIONS = 20,
     HEAD = 20
 };
 
+/* Memory of one set of activations of T rows of K. */
+typedef struct acts_memory {
+    float f[T * K + HONE_ACT_SPARE / 4], scale[T * K / 32 + HONE_ACT_SPARE / 4];
+    uint16_t h[T * K + HONE_ACT_SPARE / 2];
+    int16_t minus[T * K / 16 + HONE_ACT_SPARE / 2];
+    int8_t q[T * K + HONE_ACT_SPARE];
+} acts_memory;
+
+typedef struct memory {
+    _Alignas(64) unsigned char panels[HONE_PANEL_ROWS * K * 4];
+    _Alignas(64) unsigned char weight[N * K * 4];
+    _Alignas(64) unsigned char page[2][2 * 16 * HEAD * 4];
+    acts_memory acts[2];
+} memory;
+
 typedef struct test {
     const hone_kernels *k, *ref;
+    memory *m;
     hone_rng rng;
     void (*fail)(void *ctx, const char *name);
     void *ctx;
@@ -58,26 +76,52 @@ static void random_weights(test *t, unsigned char *w, size_t n, hone_dtype type)
         const float f = uniform(t);
         memcpy(w + i, &f, sizeof f);
     }
+    const size_t block = hone_dtype_get(type)->bytes; /* exponents of moderate size */
+    for (size_t i = 0; type == HONE_MXFP4 && i < n; i += block) {
+        w[i] = (unsigned char)(118 + w[i] % 10);
+    }
+}
+
+static hone_acts acts_in(acts_memory *m)
+{
+    return (hone_acts){T, K, m->f, m->h, m->q, m->scale, m->minus};
+}
+
+/* All forms of random activations. */
+static void random_acts(test *t, const hone_acts *a)
+{
+    float x[K];
+    for (int i = 0; i < T; i++) {
+        for (int j = 0; j < K; j++) {
+            x[j] = uniform(t);
+        }
+        t->ref->quantize(a, i, x);
+        for (int g = 0; g < hone_acts_n_group(a); g++) {
+            const float *from = x + g * HONE_ACT_GROUP;
+            t->ref->narrow[HONE_BF16](hone_acts_h(a, i, g), from, HONE_ACT_GROUP);
+            /* F32 and BF16 hold the same values, so that tiers may read either */
+            t->ref->widen[HONE_BF16](hone_acts_f(a, i, g), hone_acts_h(a, i, g),
+                                     HONE_ACT_GROUP);
+        }
+    }
 }
 
 static void test_linear(test *t, hone_dtype type)
 {
-    static _Alignas(64) unsigned char w[N * K * 4];
-    static float x[T * K], got[T * N], want[T * N], scale[T * K / 32], sum[T * K / 16];
-    static int8_t q[T * K];
-    if (!t->k->linear[type]) return;
+    unsigned char *w = t->m->weight, *panels = t->m->panels;
+    float got[T * N], want[T * N];
+    hone_panel_layout l;
     hone_matrix m = {.data = w, .n_row = N, .n_col = K, .dtype = type};
-    if (!hone_dtype_row_bytes(type, K, &m.row_bytes)) return;
+    if (!t->k->linear[type] || !hone_dtype_row_bytes(type, K, &m.row_bytes)) return;
     random_weights(t, w, N * m.row_bytes, type);
-    for (int i = 0; i < T * K; i++) {
-        x[i] = uniform(t);
-    }
-    for (int i = 0; i < T; i++) {
-        t->ref->quantize(q + i * K, scale + i * K / 32, sum + i * K / 16, x + i * K, K);
-    }
-    const hone_acts acts = {x, q, scale, sum, K};
-    t->k->linear[type](got, N, &m, 0, N, &acts, 0, T);
+    const hone_acts acts = acts_in(&t->m->acts[0]);
+    random_acts(t, &acts);
     t->ref->linear[type](want, N, &m, 0, N, &acts, 0, T);
+    if (t->k->packs && hone_panel_layout_init(&l, type, K)) {
+        hone_panel_pack(panels, &m, 0);
+        m = (hone_matrix){panels, l.bytes, N, K, type, true};
+    }
+    t->k->linear[type](got, N, &m, 0, N, &acts, 0, T);
     double size = 1.0;
     for (int i = 0; i < T * N; i++) {
         size = fmax(size, fabs((double)want[i]));
@@ -89,8 +133,8 @@ static void test_linear(test *t, hone_dtype type)
 
 static void test_attention(test *t, hone_dtype type)
 {
-    static _Alignas(64) unsigned char page[2][2 * 16 * HEAD * 4];
-    static float q[2 * HEAD], got[2 * HEAD], want[2 * HEAD], row[HEAD];
+    unsigned char(*page)[2 * 16 * HEAD * 4] = t->m->page;
+    float q[2 * HEAD], got[2 * HEAD], want[2 * HEAD], row[HEAD];
     if (!t->k->attention[type]) return;
     const size_t size = hone_dtype_get(type)->bytes;
     for (int i = 0; i < 2 * HEAD; i++) {
@@ -137,17 +181,23 @@ static void test_rows(test *t)
     t->k->rmsnorm(got, x, w, LEN, 1e-5f);
     t->ref->rmsnorm(want, x, w, LEN, 1e-5f);
     if (!close_to(got, want, LEN, 1e-4)) report(t, "rmsnorm", "");
-    for (int a = 0; a < HONE_N_ACT; a++) {
-        t->k->gate[a](got, x, w, LEN);
-        t->ref->gate[a](want, x, w, LEN);
+    for (int act = 0; act < HONE_N_ACT; act++) {
+        t->k->gate[act](got, x, w, LEN);
+        t->ref->gate[act](want, x, w, LEN);
         if (!close_to(got, want, LEN, 1e-4)) report(t, "gate", "");
     }
-    int8_t q[2][96];
-    float scale[2][3], sum[2][6];
-    t->k->quantize(q[0], scale[0], sum[0], x, 96);
-    t->ref->quantize(q[1], scale[1], sum[1], x, 96);
-    if (memcmp(q[0], q[1], sizeof q[0]) != 0 ||
-        !close_to(scale[0], scale[1], 3, 1e-6)) {
+    acts_memory *m = t->m->acts;
+    memset(m, 0, 2 * sizeof *m);
+    const hone_acts a = acts_in(&m[0]), b = acts_in(&m[1]);
+    float row[K];
+    for (int i = 0; i < K; i++) {
+        row[i] = uniform(t);
+    }
+    t->k->quantize(&a, 1, row);
+    t->ref->quantize(&b, 1, row);
+    if (memcmp(a.q, b.q, sizeof m->q) != 0 ||
+        memcmp(a.minus, b.minus, sizeof m->minus) != 0 ||
+        !close_to(a.scale, b.scale, T * K / 32, 1e-6)) {
         report(t, "quantize", "");
     }
     memcpy(got, x, sizeof got);
@@ -163,11 +213,18 @@ int hone_kernels_self_test(const hone_kernels *k,
     hone_kernels ref;
     hone_kernels_init(&ref, 0);
     test t = {.k = k, .ref = &ref, .fail = fail, .ctx = ctx};
+    t.m = hone_alloc_aligned(1, sizeof *t.m);
+    if (!t.m) {
+        if (fail) fail(ctx, "memory for the self-test");
+        return 1;
+    }
+    memset(t.m, 0, sizeof *t.m);
     hone_rng_init(&t.rng, 1);
     for (int type = 0; type < HONE_N_DTYPE; type++) {
         test_linear(&t, (hone_dtype)type);
         test_attention(&t, (hone_dtype)type);
     }
     test_rows(&t);
+    hone_free(t.m);
     return t.n_failed;
 }

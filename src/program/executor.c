@@ -43,19 +43,19 @@ const float *hone_widen_vector(const hone_kernels *k, const hone_matrix *v,
 /* -- memory ----------------------------------------------------------------------- */
 
 /* Which forms of activations the program's linears read. */
-static void acts_needed(const hone_program *p, bool *f, bool *q)
+static void forms_needed(const hone_program *p, const hone_kernels *k,
+                         bool form[HONE_N_FORM])
 {
-    *f = *q = false;
+    memset(form, 0, HONE_N_FORM * sizeof *form);
     for (size_t i = 0; i < p->n_op; i++) {
         for (int j = 0; j < p->op[i].n_linear; j++) {
-            const bool quantized = hone_linear_wants_q8(p->op[i].linear[j].w.dtype);
-            *(quantized ? q : f) = true;
+            form[k->form[p->op[i].linear[j].w.dtype]] = true;
         }
     }
 }
 
 typedef struct part_sizes {
-    size_t f, q, scale, sum; /* bytes of an hone_acts, each a whole cache line */
+    size_t f, h, q, scale, minus; /* bytes of an hone_acts, each a whole cache line */
     size_t row, tile;
     size_t acts, scratch; /* of one hone_acts, of one thread */
 } part_sizes;
@@ -65,23 +65,36 @@ static bool line_bytes(size_t n, size_t size, size_t *out)
     return hone_mul_size(n, size, out) && hone_align_size(*out, HONE_CACHE_LINE, out);
 }
 
-/* Sizes of activations for n_row rows. */
-static bool acts_sizes(const hone_program *p, int n_row, part_sizes *s)
+/* The same with what kernels may read behind it; nothing where it is not wanted. */
+static bool array_bytes(bool wanted, size_t n, size_t size, size_t *out)
 {
-    bool f, q;
-    acts_needed(p, &f, &q);
-    size_t n;
-    if (!hone_mul_size((size_t)hone_program_widest(p), (size_t)n_row, &n)) return false;
-    return line_bytes(f ? n : 0, sizeof(float), &s->f) &&
-           line_bytes(q ? n : 0, 1, &s->q) &&
-           line_bytes(q ? n / 32 + 1 : 0, sizeof(float), &s->scale) &&
-           line_bytes(q ? n / 16 + 1 : 0, sizeof(float), &s->sum) &&
-           hone_add_size(s->f + s->scale, s->q + s->sum, &s->acts);
+    *out = 0;
+    return !wanted ||
+           (line_bytes(n, size, out) && hone_add_size(*out, HONE_ACT_SPARE, out));
 }
 
-static bool scratch_sizes(const hone_program *p, part_sizes *s)
+/* Sizes of activations for n_row rows. */
+static bool acts_sizes(const hone_program *p, const hone_kernels *k, int n_row,
+                       part_sizes *s)
 {
-    if (!acts_sizes(p, HONE_SMALL_STEP, s)) return false;
+    bool form[HONE_N_FORM];
+    forms_needed(p, k, form);
+    const size_t rows = (size_t)n_row;
+    const bool q = form[HONE_FORM_Q8];
+    size_t n, sum = 0;
+    if (!hone_mul_size((size_t)hone_program_widest(p) + 1, rows, &n)) return false;
+    return array_bytes(form[HONE_FORM_F32], n, sizeof(float), &s->f) &&
+           array_bytes(form[HONE_FORM_BF16], n, sizeof(uint16_t), &s->h) &&
+           array_bytes(q, n, 1, &s->q) &&
+           array_bytes(q, n / HONE_ACT_BLOCK + 1, sizeof(float), &s->scale) &&
+           array_bytes(q, n / 16 + 1, sizeof(int16_t), &s->minus) &&
+           hone_add_size(s->f, s->h, &sum) && hone_add_size(sum, s->q, &sum) &&
+           hone_add_size(sum, s->scale, &sum) && hone_add_size(sum, s->minus, &s->acts);
+}
+
+static bool scratch_sizes(const hone_program *p, const hone_kernels *k, part_sizes *s)
+{
+    if (!acts_sizes(p, k, HONE_SMALL_STEP, s)) return false;
     return line_bytes((size_t)hone_program_widest(p), sizeof(float), &s->row) &&
            line_bytes(HONE_TILE_ROWS * HONE_TILE_COLS, sizeof(float), &s->tile) &&
            hone_add_size(s->acts, 2 * s->row + 2 * s->tile, &s->scratch);
@@ -98,18 +111,20 @@ static hone_acts place_acts(unsigned char **at, const part_sizes *s)
 {
     hone_acts a = {0};
     a.f = (float *)(void *)take(at, s->f);
+    a.h = (uint16_t *)(void *)take(at, s->h);
     a.q = (int8_t *)take(at, s->q);
     a.scale = (float *)(void *)take(at, s->scale);
-    a.sum = (float *)(void *)take(at, s->sum);
+    a.minus = (int16_t *)(void *)take(at, s->minus);
     return a;
 }
 
-static hone_status step_bytes(const hone_program *p, size_t plan_bytes, int n_thread,
-                              int n_row_max, size_t *bytes, hone_error *err)
+static hone_status step_bytes(const hone_program *p, const hone_kernels *k,
+                              size_t plan_bytes, int n_thread, int n_row_max,
+                              size_t *bytes, hone_error *err)
 {
     part_sizes shared, own;
     size_t threads;
-    if (!acts_sizes(p, n_row_max, &shared) || !scratch_sizes(p, &own) ||
+    if (!acts_sizes(p, k, n_row_max, &shared) || !scratch_sizes(p, k, &own) ||
         !hone_mul_size(own.scratch, (size_t)n_thread, &threads) ||
         !hone_add_size(plan_bytes, shared.acts, bytes) ||
         !hone_add_size(*bytes, threads, bytes)) {
@@ -119,31 +134,32 @@ static hone_status step_bytes(const hone_program *p, size_t plan_bytes, int n_th
     return HONE_OK;
 }
 
-hone_status hone_executor_plan(const hone_program *p, int n_thread, int n_row_max,
-                               int n_out_max, size_t *bytes, hone_error *err)
+hone_status hone_executor_plan(const hone_program *p, const hone_kernels *k,
+                               int n_thread, int n_row_max, int n_out_max,
+                               size_t *bytes, hone_error *err)
 {
     hone_plan plan;
     HONE_TRY(hone_plan_init(&plan, p, n_row_max, n_out_max, err));
     const size_t n = plan.bytes;
     hone_plan_release(&plan);
-    return step_bytes(p, n, n_thread, n_row_max, bytes, err);
+    return step_bytes(p, k, n, n_thread, n_row_max, bytes, err);
 }
 
 /* One block for everything: values, shared activations, each thread's scratch. */
 static hone_status place_all(hone_executor *e, hone_error *err)
 {
     const int n_thread = hone_pool_n_thread(e->pool);
-    size_t bytes;
+    size_t bytes = 0;
     part_sizes shared, own;
-    HONE_TRY(
-        step_bytes(e->program, e->plan.bytes, n_thread, e->n_row_max, &bytes, err));
+    HONE_TRY(step_bytes(e->program, e->kernels, e->plan.bytes, n_thread, e->n_row_max,
+                        &bytes, err));
     e->memory = hone_alloc_aligned(bytes, 1);
     e->scratch = hone_alloc_zero((size_t)n_thread, sizeof *e->scratch);
     if (!e->memory || !e->scratch) {
         return hone_fail(err, HONE_E_NOMEM, "step: cannot get %zu bytes", bytes);
     }
-    HONE_ASSERT(acts_sizes(e->program, e->n_row_max, &shared));
-    HONE_ASSERT(scratch_sizes(e->program, &own));
+    HONE_ASSERT(acts_sizes(e->program, e->kernels, e->n_row_max, &shared));
+    HONE_ASSERT(scratch_sizes(e->program, e->kernels, &own));
     unsigned char *at = e->memory + e->plan.bytes;
     e->acts = place_acts(&at, &shared);
     for (int i = 0; i < n_thread; i++) {
@@ -167,23 +183,25 @@ static hone_status name_ops(hone_executor *e, hone_error *err)
     for (size_t i = 0; i < p->n_op; i++) {
         e->trace[i].name = p->op[i].name;
         for (int j = 0; j < p->op[i].n_linear; j++) {
-            const hone_matrix *w = &p->op[i].linear[j].w;
-            e->trace[i].weight_bytes += (double)w->row_bytes * w->n_row;
+            const hone_matrix *w = hone_pack_get(e->pack, i, j);
+            e->trace[i].weight_bytes +=
+                (double)w->row_bytes * (w->packed ? (w->n_row + 15) / 16 : w->n_row);
         }
     }
     return HONE_OK;
 }
 
 hone_status hone_executor_new(hone_executor **out, const hone_program *p,
-                              const hone_kernels *k, hone_pool *pool,
-                              const hone_kv_layout *kv, int n_row_max, int n_out_max,
-                              hone_error *err)
+                              const hone_kernels *k, const hone_pack *pack,
+                              hone_pool *pool, const hone_kv_layout *kv, int n_row_max,
+                              int n_out_max, hone_error *err)
 {
     HONE_ASSERT(p->finished && n_row_max > 0 && n_out_max > 0);
     hone_executor *e = hone_alloc_zero(1, sizeof *e);
     if (!e) return hone_fail(err, HONE_E_NOMEM, "step: out of memory");
     e->program = p;
     e->kernels = k;
+    e->pack = pack;
     e->pool = pool;
     e->kv = kv;
     e->n_row_max = n_row_max;

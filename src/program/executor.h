@@ -1,7 +1,7 @@
 /* executor.h - run a program on the threads of a pool.
  *
  *     hone_executor *e;
- *     HONE_TRY(hone_executor_new(&e, program, kernels, pool, layout, n_row_max,
+ *     HONE_TRY(hone_executor_new(&e, program, kernels, pack, pool, layout, n_row_max,
  *                                n_out_max, err));
  *     hone_executor_run(e, &step);
  *     const float *logits = hone_executor_value(e, hone_program_logits(program));
@@ -13,6 +13,7 @@
 #define HONE_PROGRAM_EXECUTOR_H
 
 #include "base/pool.h"
+#include "program/pack.h"
 #include "program/program.h"
 
 /* One execution: rows (tokens) of any number of sequences.  Rows of one sequence come
@@ -37,16 +38,20 @@ typedef struct hone_op_trace {
 
 typedef struct hone_executor hone_executor;
 
+/* Everything is borrowed and must outlive the executor; the pack was made for the same
+ * program and kernels. */
 HONE_MUST_CHECK hone_status hone_executor_new(hone_executor **out,
                                               const hone_program *p,
-                                              const hone_kernels *k, hone_pool *pool,
+                                              const hone_kernels *k,
+                                              const hone_pack *pack, hone_pool *pool,
                                               const hone_kv_layout *kv, int n_row_max,
                                               int n_out_max, hone_error *err);
 void hone_executor_free(hone_executor *e); /* NULL is fine */
 
 /* Bytes of the step's memory for these maxima, without making an executor: what
  * `hone plan` shows.  E_LIMIT when they do not fit. */
-HONE_MUST_CHECK hone_status hone_executor_plan(const hone_program *p, int n_thread,
+HONE_MUST_CHECK hone_status hone_executor_plan(const hone_program *p,
+                                               const hone_kernels *k, int n_thread,
                                                int n_row_max, int n_out_max,
                                                size_t *bytes, hone_error *err);
 

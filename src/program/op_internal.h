@@ -6,6 +6,7 @@
 #define HONE_PROGRAM_OP_INTERNAL_H
 
 #include "program/executor.h"
+#include "program/pack.h"
 #include "program/program.h"
 
 #define HONE_OP_MAX_LINEAR 4
@@ -82,14 +83,15 @@ typedef struct hone_scratch {
 } hone_scratch;
 
 enum {
-    HONE_SMALL_STEP = 4, /* rows up to which each thread prepares activations itself */
-    HONE_TILE_COLS = 32, /* step rows handled together */
-    HONE_TILE_ROWS = 64  /* weight rows of one chunk, at most */
+    HONE_SMALL_STEP = 4,  /* rows up to which each thread prepares activations itself */
+    HONE_TILE_COLS = 256, /* step rows of a gated tile */
+    HONE_TILE_ROWS = 64   /* weight rows of one chunk, at most */
 };
 
 struct hone_executor {
     const hone_program *program; /* borrowed */
     const hone_kernels *kernels; /* borrowed */
+    const hone_pack *pack;       /* borrowed */
     hone_pool *pool;             /* borrowed */
     const hone_kv_layout *kv;    /* borrowed */
     int n_row_max, n_out_max;

@@ -140,7 +140,7 @@ static hone_op *add_linears(hone_program *p, hone_value x, const hone_norm *norm
     for (int i = 0; i < n; i++) {
         HONE_ASSERT(p->failed || lin[i].w.n_col == width_of(p, x));
         HONE_ASSERT(!lin[i].bias.data || lin[i].bias.n_col == lin[i].w.n_row);
-        HONE_ASSERT(!hone_linear_wants_q8(lin[i].w.dtype) ||
+        HONE_ASSERT(!hone_dtype_is_quantized(lin[i].w.dtype) ||
                     lin[i].w.n_col % HONE_ACT_BLOCK == 0);
         op->linear[i] = lin[i];
         op->linear[i].name = NULL;

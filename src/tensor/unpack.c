@@ -1,16 +1,21 @@
 /* unpack.c - the bits of every block format.
  *
- * The byte layouts are drawn in blocks.h.  Multi-byte fields are little-endian and
- * unaligned, hence read byte by byte.  Format: ggml-common.h, ggml-quants.c. */
+ * Multi-byte fields are little-endian and unaligned, hence read byte by byte.
+ * Format: ggml-common.h, ggml-quants.c. */
 #include "tensor/unpack.h"
 
 #include <string.h>
 
 #include "tensor/dequant.h"
 
+static uint16_t half_bits(const unsigned char *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
 static float half_at(const unsigned char *p)
 {
-    return hone_f16_to_f32((uint16_t)(p[0] | p[1] << 8));
+    return hone_f16_to_f32(half_bits(p));
 }
 
 /* The same scale and offset for n sub-blocks of 16. */
@@ -19,6 +24,17 @@ static void fill(hone_unpacked *u, size_t at, int n, float scale, float offset)
     for (int i = 0; i < n; i++) {
         u->scale[at / HONE_UNPACK_SUB + (size_t)i] = scale;
         u->offset[at / HONE_UNPACK_SUB + (size_t)i] = offset;
+    }
+}
+
+/* Scales and offsets of a block with two levels of them. */
+static void fill_scales(hone_unpacked *u, size_t at, const hone_scales *s)
+{
+    const float d = hone_f16_to_f32(s->d), d_min = hone_f16_to_f32(s->d_min);
+    const size_t each = 16 / (size_t)s->n;
+    for (size_t i = 0; i < 16; i++) {
+        u->scale[at / 16 + i] = d * (float)s->scale[i / each];
+        u->offset[at / 16 + i] = -(d_min * (float)s->min[i / each]);
     }
 }
 
@@ -86,29 +102,43 @@ static void two_bits(int8_t *q, const unsigned char *p, int zero)
     }
 }
 
+static void scales_q2_k(hone_scales *s, const unsigned char *p)
+{
+    *s = (hone_scales){.d = half_bits(p + 80), .d_min = half_bits(p + 82), .n = 16};
+    for (int i = 0; i < 16; i++) {
+        s->scale[i] = p[i] & 15;
+        s->min[i] = p[i] >> 4;
+    }
+}
+
 static void unpack_q2_k(hone_unpacked *u, size_t at, const unsigned char *p)
 {
-    const float d = half_at(p + 80), d_min = half_at(p + 82);
-    for (size_t s = 0; s < 16; s++) {
-        u->scale[at / 16 + s] = d * (float)(p[s] & 15);
-        u->offset[at / 16 + s] = -(d_min * (float)(p[s] >> 4));
-    }
+    hone_scales s;
+    scales_q2_k(&s, p);
+    fill_scales(u, at, &s);
     two_bits(u->q + at, p + 16, 0);
 }
 
 /* Sixteen 6-bit scales in 12 bytes: bytes 0..7 hold the low nibbles of scales 0..7 and,
  * above them, of 8..15; bytes 8..11 hold two high bits each for scales i, i+4, i+8,
  * i+12. */
+static void scales_q3_k(hone_scales *s, const unsigned char *p)
+{
+    const unsigned char *six = p + 96;
+    *s = (hone_scales){.d = half_bits(p + 108), .n = 16};
+    for (int i = 0; i < 16; i++) {
+        const int low = i < 8 ? six[i] & 15 : six[i - 8] >> 4;
+        const int high = six[8 + i % 4] >> (2 * (i / 4)) & 3;
+        s->scale[i] = (int8_t)((low | high << 4) - 32);
+    }
+}
+
 static void unpack_q3_k(hone_unpacked *u, size_t at, const unsigned char *p)
 {
-    const unsigned char *mask = p, *scales = p + 96;
-    const float d = half_at(p + 108);
-    for (size_t s = 0; s < 16; s++) {
-        const int low = s < 8 ? scales[s] & 15 : scales[s - 8] >> 4;
-        const int high = scales[8 + s % 4] >> (2 * (s / 4)) & 3;
-        u->scale[at / 16 + s] = d * (float)((low | high << 4) - 32);
-        u->offset[at / 16 + s] = 0.0f;
-    }
+    const unsigned char *mask = p;
+    hone_scales s;
+    scales_q3_k(&s, p);
+    fill_scales(u, at, &s);
     int8_t *q = u->q + at;
     two_bits(q, p + 32, 4);
     for (int group = 0; group < 8; group++) { /* a set bit of the mask adds 4 */
@@ -122,26 +152,23 @@ static void unpack_q3_k(hone_unpacked *u, size_t at, const unsigned char *p)
 /* Eight pairs of 6-bit scale and minimum in 12 bytes, shared by Q4_K and Q5_K: pairs
  * 0..3 in the low 6 bits of bytes j and j+4; pairs 4..7 in the nibbles of byte j+4 with
  * their two high bits on top of bytes j-4 and j. */
-static void scales_k4(hone_unpacked *u, size_t at, const unsigned char *p)
+static void scales_q4_k(hone_scales *s, const unsigned char *p)
 {
-    const float d = half_at(p), d_min = half_at(p + 2);
-    const unsigned char *s = p + 4;
-    for (size_t j = 0; j < 8; j++) {
-        int scale, min;
-        if (j < 4) {
-            scale = s[j] & 63;
-            min = s[j + 4] & 63;
-        } else {
-            scale = (s[j + 4] & 15) | (s[j - 4] >> 6) << 4;
-            min = s[j + 4] >> 4 | (s[j] >> 6) << 4;
-        }
-        fill(u, at + 32 * j, 2, d * (float)scale, -(d_min * (float)min));
+    const unsigned char *six = p + 4;
+    *s = (hone_scales){.d = half_bits(p), .d_min = half_bits(p + 2), .n = 8};
+    for (int j = 0; j < 4; j++) {
+        s->scale[j] = six[j] & 63;
+        s->min[j] = six[j + 4] & 63;
+        s->scale[j + 4] = (int8_t)((six[j + 8] & 15) | (six[j] >> 6) << 4);
+        s->min[j + 4] = (uint8_t)(six[j + 8] >> 4 | (six[j + 4] >> 6) << 4);
     }
 }
 
 static void unpack_q4_k(hone_unpacked *u, size_t at, const unsigned char *p)
 {
-    scales_k4(u, at, p);
+    hone_scales s;
+    scales_q4_k(&s, p);
+    fill_scales(u, at, &s);
     const unsigned char *qs = p + 16;
     for (int g = 0; g < 4; g++) { /* 32 bytes: elements of 64g .., then of 64g+32 .. */
         int8_t *q = u->q + at + 64 * (size_t)g;
@@ -154,7 +181,9 @@ static void unpack_q4_k(hone_unpacked *u, size_t at, const unsigned char *p)
 
 static void unpack_q5_k(hone_unpacked *u, size_t at, const unsigned char *p)
 {
-    scales_k4(u, at, p);
+    hone_scales s;
+    scales_q4_k(&s, p);
+    fill_scales(u, at, &s);
     const unsigned char *high = p + 16, *qs = p + 48;
     for (int g = 0; g < 4; g++) {
         int8_t *q = u->q + at + 64 * (size_t)g;
@@ -166,13 +195,17 @@ static void unpack_q5_k(hone_unpacked *u, size_t at, const unsigned char *p)
     }
 }
 
+static void scales_q6_k(hone_scales *s, const unsigned char *p)
+{
+    *s = (hone_scales){.d = half_bits(p + 208), .n = 16};
+    memcpy(s->scale, p + 192, 16);
+}
+
 static void unpack_q6_k(hone_unpacked *u, size_t at, const unsigned char *p)
 {
-    const float d = half_at(p + 208);
-    for (size_t s = 0; s < 16; s++) {
-        u->scale[at / 16 + s] = d * (float)(int8_t)p[192 + s];
-        u->offset[at / 16 + s] = 0.0f;
-    }
+    hone_scales s;
+    scales_q6_k(&s, p);
+    fill_scales(u, at, &s);
     for (int half = 0; half < 2; half++) {
         const unsigned char *low = p + 64 * half, *high = p + 128 + 32 * half;
         int8_t *q = u->q + at + 128 * (size_t)half;
@@ -193,12 +226,11 @@ static void unpack_q8_k(hone_unpacked *u, size_t at, const unsigned char *p)
     memcpy(u->q + at, p + 4, 256);
 }
 
-/* The sixteen levels of IQ4_NL and IQ4_XS. */
-static const int8_t iq4_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                      1,    13,   25,  38,  53,  69,  89,  113};
-/* E2M1 doubled, so that it is whole numbers; the scale is halved for it. */
-static const int8_t mxfp4_levels[16] = {0, 1,  2,  3,  4,  6,  8,  12,
-                                        0, -1, -2, -3, -4, -6, -8, -12};
+const int8_t hone_iq4_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                    1,    13,   25,  38,  53,  69,  89,  113};
+/* E2M1 doubled; the scale is halved for it. */
+const int8_t hone_mxfp4_levels[16] = {0, 1,  2,  3,  4,  6,  8,  12,
+                                      0, -1, -2, -3, -4, -6, -8, -12};
 
 static void levels(int8_t *q, const unsigned char *p, const int8_t *table)
 {
@@ -211,18 +243,27 @@ static void levels(int8_t *q, const unsigned char *p, const int8_t *table)
 static void unpack_iq4_nl(hone_unpacked *u, size_t at, const unsigned char *p)
 {
     fill(u, at, 2, half_at(p), 0.0f);
-    levels(u->q + at, p + 2, iq4_levels);
+    levels(u->q + at, p + 2, hone_iq4_levels);
+}
+
+static void scales_iq4_xs(hone_scales *s, const unsigned char *p)
+{
+    const int scales_high = half_bits(p + 2);
+    *s = (hone_scales){.d = half_bits(p), .n = 8};
+    for (int i = 0; i < 8; i++) {
+        const int low = p[4 + i / 2] >> (4 * (i % 2)) & 15;
+        const int high = scales_high >> (2 * i) & 3;
+        s->scale[i] = (int8_t)((low | high << 4) - 32);
+    }
 }
 
 static void unpack_iq4_xs(hone_unpacked *u, size_t at, const unsigned char *p)
 {
-    const float d = half_at(p);
-    const int scales_high = p[2] | p[3] << 8;
+    hone_scales sc;
+    scales_iq4_xs(&sc, p);
+    fill_scales(u, at, &sc);
     for (size_t s = 0; s < 8; s++) {
-        const int low = p[4 + s / 2] >> (4 * (s % 2)) & 15;
-        const int high = scales_high >> (2 * s) & 3;
-        fill(u, at + 32 * s, 2, d * (float)((low | high << 4) - 32), 0.0f);
-        levels(u->q + at + 32 * s, p + 8 + 16 * s, iq4_levels);
+        levels(u->q + at + 32 * s, p + 8 + 16 * s, hone_iq4_levels);
     }
 }
 
@@ -238,7 +279,7 @@ static float e8m0_half(unsigned e)
 static void unpack_mxfp4(hone_unpacked *u, size_t at, const unsigned char *p)
 {
     fill(u, at, 2, e8m0_half(p[0]), 0.0f);
-    levels(u->q + at, p + 1, mxfp4_levels);
+    levels(u->q + at, p + 1, hone_mxfp4_levels);
 }
 
 /* Digit n of a base-3 number of five digits, stored as ceil(value * 256 / 243): a
@@ -287,6 +328,16 @@ hone_unpack_fn *hone_unpack_get(hone_dtype t)
         [HONE_Q8_K] = unpack_q8_k,     [HONE_IQ4_NL] = unpack_iq4_nl,
         [HONE_IQ4_XS] = unpack_iq4_xs, [HONE_MXFP4] = unpack_mxfp4,
         [HONE_TQ1_0] = unpack_tq1_0,   [HONE_TQ2_0] = unpack_tq2_0,
+    };
+    return table[t];
+}
+
+hone_scales_fn *hone_scales_get(hone_dtype t)
+{
+    static hone_scales_fn *const table[HONE_N_DTYPE] = {
+        [HONE_Q2_K] = scales_q2_k, [HONE_Q3_K] = scales_q3_k,
+        [HONE_Q4_K] = scales_q4_k, [HONE_Q5_K] = scales_q4_k,
+        [HONE_Q6_K] = scales_q6_k, [HONE_IQ4_XS] = scales_iq4_xs,
     };
     return table[t];
 }

@@ -6,7 +6,7 @@
 
 #include "base/cpu.h"
 #include "base/mem.h"
-#include "kernel/kernel.h"
+#include "kernel/panel.h"
 #include "tensor/dequant.h"
 
 enum {
@@ -39,16 +39,15 @@ static void free_guarded(float *p, size_t n)
 
 static void each_tier(void (*check)(const hone_kernels *k))
 {
-    static const char *const tiers[] = {"ref", "avx2"};
-    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++) {
+    for (const char *const *tier = hone_kernels_tiers(); *tier; tier++) {
         unsigned flags;
         hone_kernels k;
-        if (!hone_kernels_flags(tiers[i], hone_cpu_flags(), &flags)) {
-            fprintf(stderr, "# skipped: tier %s on this CPU\n", tiers[i]);
+        if (!hone_kernels_flags(*tier, hone_cpu_flags(), &flags)) {
+            fprintf(stderr, "# skipped: tier %s, which this CPU lacks\n", *tier);
             continue;
         }
         hone_kernels_init(&k, flags);
-        assert_string_equal(k.tier, tiers[i]);
+        assert_string_equal(k.tier, *tier);
         check(&k);
     }
 }
@@ -73,12 +72,55 @@ static void random_weight(unsigned char *w, size_t n, hone_dtype t)
 }
 
 typedef struct linear_case {
-    hone_matrix m;
-    unsigned char *weight;
-    float *x, *scale, *sum, *decoded;
-    int8_t *q;
+    hone_matrix rows, m; /* as in the file, and as the tier reads it */
+    unsigned char *weight, *panels;
+    float *x, *decoded;
+    hone_acts acts;
     int T, N, K;
 } linear_case;
+
+/* Arrays end where kernels may read to, so that sanitizers see more. */
+static hone_acts make_acts(const hone_kernels *k, hone_act_form form, const float *x,
+                           int T, int K)
+{
+    const size_t n = (size_t)T * (size_t)(K + 1), spare = HONE_ACT_SPARE;
+    hone_acts a = {.T = T, .K = K};
+    a.f = calloc(n * sizeof(float) + spare, 1);
+    a.h = calloc(n * sizeof(uint16_t) + spare, 1);
+    a.q = calloc(n + spare, 1);
+    a.scale = calloc(n / 8 + 4 + spare, 1);
+    a.minus = calloc(n / 8 + 4 + spare, 1);
+    for (int t = 0; t < T; t++) {
+        for (int g = 0; g < hone_acts_n_group(&a); g++) {
+            const float *from = x + (ptrdiff_t)t * K + (ptrdiff_t)g * HONE_ACT_GROUP;
+            const size_t width = (size_t)hone_acts_width(&a, g);
+            memcpy(hone_acts_f(&a, t, g), from, width * sizeof(float));
+            k->narrow[HONE_BF16](hone_acts_h(&a, t, g), from, width);
+        }
+        if (form == HONE_FORM_Q8) k->quantize(&a, t, x + (ptrdiff_t)t * K);
+    }
+    return a;
+}
+
+static void free_acts(hone_acts *a)
+{
+    free(a->f);
+    free(a->h);
+    free(a->q);
+    free(a->scale);
+    free(a->minus);
+}
+
+/* What the kernel reads for element i of row t. */
+static double act_value(const hone_acts *a, hone_act_form form, int t, int i)
+{
+    const int g = i / HONE_ACT_GROUP, at = i % HONE_ACT_GROUP;
+    if (form == HONE_FORM_F32) return (double)hone_acts_f(a, t, g)[at];
+    if (form == HONE_FORM_BF16)
+        return (double)hone_bf16_to_f32(hone_acts_h(a, t, g)[at]);
+    return (double)hone_acts_q(a, t, g)[at] *
+           (double)hone_acts_scale(a, t, g)[at / HONE_ACT_BLOCK];
+}
 
 static void make_case(linear_case *c, const hone_kernels *k, hone_dtype t, int T, int N,
                       int K)
@@ -88,51 +130,66 @@ static void make_case(linear_case *c, const hone_kernels *k, hone_dtype t, int T
     assert_true(hone_dtype_row_bytes(t, (size_t)K, &row));
     c->weight = malloc((size_t)N * row + 1);
     random_weight(c->weight + 1, (size_t)N * row, t); /* starts unaligned */
-    c->m = (hone_matrix){c->weight + 1, row, N, K, t};
+    c->rows = c->m = (hone_matrix){c->weight + 1, row, N, K, t, false};
+    if (k->packs) {
+        hone_panel_layout l;
+        const int n_panel = (N + HONE_PANEL_ROWS - 1) / HONE_PANEL_ROWS;
+        assert_true(hone_panel_layout_init(&l, t, (size_t)K));
+        c->panels = hone_alloc_aligned((size_t)n_panel, l.bytes);
+        for (int i = 0; i < n_panel; i++) {
+            hone_panel_pack(c->panels + (size_t)i * l.bytes, &c->rows, i);
+        }
+        c->m = (hone_matrix){c->panels, l.bytes, N, K, t, true};
+    }
     c->x = malloc((size_t)(T * K) * sizeof(float));
-    c->q = malloc((size_t)(T * K));
-    c->scale = malloc((size_t)(T * K / 32 + 1) * sizeof(float));
-    c->sum = malloc((size_t)(T * K / 16 + 1) * sizeof(float));
     c->decoded = malloc((size_t)(N * K) * sizeof(float));
     for (int i = 0; i < T * K; i++) {
         c->x[i] = uniform();
     }
-    if (hone_linear_wants_q8(t)) {
-        for (int i = 0; i < T; i++) {
-            k->quantize(c->q + i * K, c->scale + i * K / 32, c->sum + i * K / 16,
-                        c->x + i * K, K);
-        }
-    }
+    c->acts = make_acts(k, k->form[t], c->x, T, K);
     for (int i = 0; i < N; i++) {
-        hone_dequantize(c->decoded + i * K, c->m.data + (size_t)i * row, t, (size_t)K);
+        hone_dequantize(c->decoded + i * K, c->rows.data + (size_t)i * row, t,
+                        (size_t)K);
     }
 }
 
 static void free_case(linear_case *c)
 {
     free(c->weight);
+    hone_free(c->panels);
     free(c->x);
-    free(c->q);
-    free(c->scale);
-    free(c->sum);
     free(c->decoded);
+    free_acts(&c->acts);
 }
 
 /* The f64 result over the activations that the kernel reads, and the sum of magnitudes. */
-static double exact(const linear_case *c, int t, int n, double *size)
+static double exact(const linear_case *c, hone_act_form form, int t, int n,
+                    double *size)
 {
     double sum = 0.0;
     *size = 0.0;
     for (int i = 0; i < c->K; i++) {
-        const int at = t * c->K + i;
-        const double x = hone_linear_wants_q8(c->m.dtype)
-                             ? (double)c->q[at] * (double)c->scale[at / 32]
-                             : (double)c->x[at];
-        const double p = x * (double)c->decoded[n * c->K + i];
+        const double p =
+            act_value(&c->acts, form, t, i) * (double)c->decoded[n * c->K + i];
         sum += p;
         *size += fabs(p);
     }
     return sum;
+}
+
+/* The same bits when any rows are computed alone. */
+static void check_alone(const hone_kernels *k, const linear_case *c, const float *y,
+                        size_t ldy)
+{
+    float alone[HONE_PANEL_ROWS];
+    for (int n0 = 0; n0 < c->N; n0 += HONE_PANEL_ROWS) {
+        const int n = c->N - n0 < HONE_PANEL_ROWS ? c->N - n0 : HONE_PANEL_ROWS;
+        for (int t = 0; t < c->T; t++) {
+            k->linear[c->m.dtype](alone, HONE_PANEL_ROWS, &c->m, n0, n, &c->acts, t, 1);
+            assert_memory_equal(alone, y + (size_t)t * ldy + n0,
+                                (size_t)n * sizeof *alone);
+        }
+    }
 }
 
 static void check_linear_case(const hone_kernels *k, hone_dtype t, int T, int N, int K)
@@ -141,39 +198,40 @@ static void check_linear_case(const hone_kernels *k, hone_dtype t, int T, int N,
     make_case(&c, k, t, T, N, K);
     const size_t ldy = (size_t)N + 3;
     float *y = guarded(ldy * (size_t)T);
-    const hone_acts acts = {c.x, c.q, c.scale, c.sum, K};
-    k->linear[t](y, ldy, &c.m, 0, N, &acts, 0, T);
+    k->linear[t](y, ldy, &c.m, 0, N, &c.acts, 0, T);
     for (int i = 0; i < T; i++) {
         for (int n = 0; n < N; n++) {
             double size;
-            const double want = exact(&c, i, n, &size);
+            const double want = exact(&c, k->form[t], i, n, &size);
             const float got = y[(size_t)i * ldy + (size_t)n];
             if (!(fabs((double)got - want) <= 4e-6 * size + 1e-7)) {
                 fail_msg("%s %s T=%d N=%d K=%d [%d,%d]: %.9g, expected %.9g", k->tier,
                          hone_dtype_get(t)->name, T, N, K, i, n, (double)got, want);
             }
-            /* the same bits when computed alone */
-            float alone;
-            k->linear[t](&alone, 1, &c.m, n, 1, &acts, i, 1);
-            assert_memory_equal(&alone, &got, sizeof got);
         }
         for (size_t n = (size_t)N; n < ldy; n++) {
             assert_true(y[(size_t)i * ldy + n] == GUARD_VALUE);
         }
     }
+    check_alone(k, &c, y, ldy);
     free_guarded(y, ldy * (size_t)T);
     free_case(&c);
 }
 
 static void check_linear(const hone_kernels *k)
 {
-    static const int sizes[][2] = {{1, 1}, {1, 5}, {2, 4},  {3, 7},
-                                   {5, 9}, {9, 3}, {33, 2}, {40, 8}};
+    /* rows of activations and weights: every tile shape and its tails */
+    static const int sizes[][2] = {{1, 1},  {1, 5},   {2, 16}, {3, 17}, {4, 33},
+                                   {5, 9},  {8, 48},  {9, 64}, {6, 70}, {13, 81},
+                                   {33, 2}, {40, 36}, {7, 65}, {21, 32}};
     for (int t = 0; t < HONE_N_DTYPE; t++) {
         if (!k->linear[t]) continue;
         const int block = (int)hone_dtype_get((hone_dtype)t)->block;
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-            const int K = block == 1 ? 1 + (int)i * 5 : block * (1 + (int)i % 3);
+            const int many = 1 + (int)i * 7 % 19; /* 1 .. 19, in no order */
+            const int K = block == 1    ? many * 29
+                          : block == 32 ? many * 32
+                                        : 256 * (1 + many % 3);
             check_linear_case(k, (hone_dtype)t, sizes[i][0], sizes[i][1], K);
         }
     }
@@ -183,6 +241,35 @@ static void linear_matches_f64_for_every_type(void **state)
 {
     (void)state;
     each_tier(check_linear);
+}
+
+/* Products of one random case by every tier that packs must be the same bits. */
+static void quantized_linear_is_the_same_in_every_tier(void **state)
+{
+    (void)state;
+    enum {
+        T = 19,
+        N = 50,
+        K = 512
+    };
+    for (int t = 0; t < HONE_N_DTYPE; t++) {
+        if (!hone_dtype_is_quantized((hone_dtype)t)) continue;
+        float first[T * N], y[T * N];
+        linear_case c = {0};
+        bool have = false;
+        for (const char *const *tier = hone_kernels_tiers(); *tier; tier++) {
+            unsigned flags;
+            hone_kernels k;
+            if (!hone_kernels_flags(*tier, hone_cpu_flags(), &flags)) continue;
+            hone_kernels_init(&k, flags);
+            if (!k.packs) continue;
+            if (!have) make_case(&c, &k, (hone_dtype)t, T, N, K);
+            k.linear[t](have ? y : first, N, &c.m, 0, N, &c.acts, 0, T);
+            if (have) assert_memory_equal(first, y, sizeof y);
+            have = true;
+        }
+        if (have) free_case(&c);
+    }
 }
 
 /* -- rows ------------------------------------------------------------------------- */
@@ -220,29 +307,28 @@ static void rmsnorm_matches_f64(void **state)
 static void check_quantize(const hone_kernels *k)
 {
     enum {
-        K = 96
+        K = 352 /* a whole stripe and a part of one */
     };
-    float x[K], scale[K / 32], sum[K / 16];
-    int8_t q[K];
+    float x[2 * K];
     for (int round = 0; round < 50; round++) {
-        for (int i = 0; i < K; i++) {
+        for (int i = 0; i < 2 * K; i++) {
             x[i] = uniform() * (round % 3 ? 1.0f : 1e-20f);
             if (i < 32 && round % 5 == 0) x[i] = 0.0f;
         }
-        k->quantize(q, scale, sum, x, K);
-        for (int i = 0; i < K; i++) {
-            assert_true(q[i] >= -127);
-            assert_true(fabs((double)x[i] - q[i] * (double)scale[i / 32]) <=
-                        0.501 * (double)scale[i / 32]);
-        }
-        for (int s = 0; s < K / 16; s++) {
-            int n = 0;
-            for (int i = 0; i < 16; i++) {
-                n += q[16 * s + i];
+        hone_acts a = make_acts(k, HONE_FORM_Q8, x, 2, K);
+        for (int i = 0; i < 2 * K; i++) {
+            const int t = i / K, g = i % K / 256, at = i % K % 256;
+            const double scale = (double)hone_acts_scale(&a, t, g)[at / 32];
+            const int8_t *q = hone_acts_q(&a, t, g);
+            assert_true(q[at] >= -127);
+            assert_true(fabs((double)x[i] - q[at] * scale) <= 0.501 * scale);
+            int sum = 0;
+            for (int j = 0; j < 16; j++) {
+                sum += q[at / 16 * 16 + j];
             }
-            assert_true(fabs((double)sum[s] - n * (double)scale[s / 2]) <=
-                        1e-6 * fabs((double)sum[s]));
+            assert_int_equal(hone_acts_minus(&a, t, g)[at / 16], -sum);
         }
+        free_acts(&a);
     }
 }
 
@@ -443,6 +529,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linear_matches_f64_for_every_type),
+        cmocka_unit_test(quantized_linear_is_the_same_in_every_tier),
         cmocka_unit_test(rmsnorm_matches_f64),
         cmocka_unit_test(quantize_rounds_to_nearest),
         cmocka_unit_test(gate_matches_f64),

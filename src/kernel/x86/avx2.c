@@ -1,79 +1,12 @@
-/* avx2.c - AVX2 kernels on single rows: conversions, norm, gates, peaks. */
-#include <immintrin.h>
-#include <math.h>
-#include <stddef.h>
+/* avx2.c - the AVX2 tier: templates, and the peaks that reports compare with. */
+#define VEC_VNNI256 0
+#include "kernel/x86/vec_avx2.h"
 
-#include "kernel/kernel_tiers.h"
-#include "kernel/x86/avx2_math.h"
-
-static void widen_f16_avx2(float *dst, const void *src, size_t n)
-{
-    const unsigned char *s = src;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        const __m128i h = _mm_loadu_si128((const __m128i *)(s + 2 * i));
-        _mm256_storeu_ps(dst + i, _mm256_cvtph_ps(h));
-    }
-    for (; i < n; i++) {
-        dst[i] = f16_scalar_avx2(s + 2 * i);
-    }
-}
-
-static void narrow_f16_avx2(void *dst, const float *src, size_t n)
-{
-    uint16_t *d = dst;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        const __m128i h = _mm256_cvtps_ph(
-            _mm256_loadu_ps(src + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-        _mm_storeu_si128((__m128i *)(d + i), h);
-    }
-    for (; i < n; i++) {
-        d[i] =
-            (uint16_t)_cvtss_sh(src[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    }
-}
-
-static void rmsnorm_avx2(float *y, const float *x, const float *w, int K, float eps)
-{
-    __m256 a = _mm256_setzero_ps(), b = a, c = a, d = a;
-    int i = 0;
-    for (; i + 32 <= K; i += 32) {
-        const __m256 x0 = _mm256_loadu_ps(x + i), x1 = _mm256_loadu_ps(x + i + 8);
-        const __m256 x2 = _mm256_loadu_ps(x + i + 16), x3 = _mm256_loadu_ps(x + i + 24);
-        a = _mm256_fmadd_ps(x0, x0, a);
-        b = _mm256_fmadd_ps(x1, x1, b);
-        c = _mm256_fmadd_ps(x2, x2, c);
-        d = _mm256_fmadd_ps(x3, x3, d);
-    }
-    float sum = hsum_avx2(_mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d)));
-    for (int j = i; j < K; j++) {
-        sum += x[j] * x[j];
-    }
-    const float scale = 1.0f / sqrtf(sum / (float)K + eps);
-    const __m256 vs = _mm256_set1_ps(scale);
-    for (i = 0; i + 8 <= K; i += 8) {
-        __m256 v = _mm256_mul_ps(_mm256_loadu_ps(x + i), vs);
-        if (w) v = _mm256_mul_ps(v, _mm256_loadu_ps(w + i));
-        _mm256_storeu_ps(y + i, v);
-    }
-    for (; i < K; i++) {
-        y[i] = x[i] * scale * (w ? w[i] : 1.0f);
-    }
-}
-
-static void gate_silu_avx2(float *y, const float *gate, const float *up, int n)
-{
-    const __m256 one = _mm256_set1_ps(1.0f);
-    for (int i = 0; i < n; i += 8) {
-        const __m256i m = tail_mask_avx2(n - i);
-        const __m256 g = _mm256_maskload_ps(gate + i, m);
-        const __m256 u = _mm256_maskload_ps(up + i, m);
-        const __m256 e = exp_avx2(_mm256_sub_ps(_mm256_setzero_ps(), g));
-        const __m256 s = _mm256_div_ps(g, _mm256_add_ps(one, e));
-        _mm256_maskstore_ps(y + i, m, _mm256_mul_ps(s, u));
-    }
-}
+#include "kernel/attention_tmpl.h"
+#include "kernel/linear_float_tmpl.h"
+#include "kernel/linear_tmpl.h"
+#include "kernel/rows_tmpl.h"
+#include "kernel/tier_tmpl.h"
 
 static double peak_f32_avx2(double n_ops)
 {
@@ -95,7 +28,7 @@ static double peak_f32_avx2(double n_ops)
     for (int i = 1; i < CHAINS; i++) {
         sum = _mm256_add_ps(sum, acc[i]);
     }
-    volatile float sink = hsum_avx2(sum);
+    volatile float sink = _mm256_cvtss_f32(sum);
     (void)sink;
     return (double)rounds * 2 * 8 * CHAINS;
 }
@@ -148,14 +81,9 @@ static uint64_t read_avx2(const void *data, size_t bytes)
 void hone_kernels_init_avx2(hone_kernels *k)
 {
     k->tier = "avx2";
-    k->widen[HONE_F16] = widen_f16_avx2;
-    k->narrow[HONE_F16] = narrow_f16_avx2;
-    k->rmsnorm = rmsnorm_avx2;
-    k->gate[HONE_ACT_SILU] = gate_silu_avx2;
+    fill_table_avx2(k);
     k->peak_f32 = peak_f32_avx2;
     k->peak_bf16 = peak_f32_avx2;
     k->peak_int8 = peak_int8_avx2;
     k->read = read_avx2;
-    hone_kernels_init_avx2_linear(k);
-    hone_kernels_init_avx2_attention(k);
 }
