@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #if defined(__x86_64__)
@@ -20,6 +22,20 @@ static bool has_avxvnni(void)
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
 }
+
+/* Linux grants the tile registers on request (Documentation/x86/xstate.rst). */
+static bool has_amx(void)
+{
+    enum {
+        REQUEST_PERMISSION = 0x1023, /* ARCH_REQ_XCOMP_PERM */
+        TILE_DATA = 18
+    };
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+    const unsigned need = 1u << 22 | 1u << 24 | 1u << 25; /* BF16, tiles, INT8 */
+    return (d & need) == need &&
+           syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
 #endif
 
 unsigned hone_cpu_flags(void)
@@ -35,6 +51,7 @@ unsigned hone_cpu_flags(void)
         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16")) {
         flags |= HONE_CPU_AVX512;
     }
+    if ((flags & HONE_CPU_AVX512) && has_amx()) flags |= HONE_CPU_AMX;
 #endif
     return flags;
 }

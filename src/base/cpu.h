@@ -7,9 +7,11 @@ enum {
     HONE_CPU_AVX2 = 1u << 0,    /* AVX2 + FMA + F16C */
     HONE_CPU_AVXVNNI = 1u << 1, /* vpdpbusd on 256-bit registers */
     HONE_CPU_AVX512 = 1u << 2,  /* F + BW + DQ + VL + VNNI + BF16 */
+    HONE_CPU_AMX = 1u << 3, /* tiles, INT8, BF16, and the system's leave to use them */
 };
 
-/* Flags of this machine; the operating system must save the registers too. */
+/* Flags of this machine; the operating system must save the registers too.  Asks it for
+ * the use of AMX tiles, which holds for the threads that this one starts later. */
 unsigned hone_cpu_flags(void);
 
 #define HONE_CPU_MAX_FEATURES 16

@@ -15,23 +15,16 @@ static const struct tier {
     {"avx2", HONE_CPU_AVX2, hone_kernels_init_avx2},
     {"avxvnni", HONE_CPU_AVX2 | HONE_CPU_AVXVNNI, hone_kernels_init_avxvnni},
     {"avx512", HONE_CPU_AVX2 | HONE_CPU_AVX512, hone_kernels_init_avx512},
+    {"amx", HONE_CPU_AVX2 | HONE_CPU_AVX512 | HONE_CPU_AMX, hone_kernels_init_amx},
 #endif
 };
 enum {
     N_TIER = sizeof tiers / sizeof tiers[0]
 };
 
-static const char *const names[] = {
-    "ref",
-#if defined(__x86_64__)
-    "avx2", "avxvnni", "avx512",
-#endif
-    NULL,
-};
-
-const char *const *hone_kernels_tiers(void)
+const char *hone_kernels_tier(int i)
 {
-    return names;
+    return i >= 0 && i < N_TIER ? tiers[i].name : NULL;
 }
 
 void hone_kernels_init(hone_kernels *k, unsigned cpu_flags)

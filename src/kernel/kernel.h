@@ -53,7 +53,7 @@ typedef enum hone_act_form {
 typedef struct hone_acts {
     int T, K;
     float *f;
-    uint16_t *h;    /* rows of an odd width are followed by one unused element */
+    uint16_t *h;    /* rows of an odd width are followed by a zero */
     int8_t *q;      /* in -127 .. 127 */
     float *scale;   /* one a block: x is about q * scale */
     int16_t *minus; /* one for each 16: minus the sum of q */
@@ -225,7 +225,7 @@ void hone_kernels_init(hone_kernels *k, unsigned cpu_flags);
  * unknown or the CPU lacks it. */
 bool hone_kernels_flags(const char *tier, unsigned cpu_flags, unsigned *out);
 
-/* Names of all tiers of this build, from "ref" upward, to NULL. */
-const char *const *hone_kernels_tiers(void);
+/* Name of tier i of this build, from "ref" upward; NULL behind the last. */
+const char *hone_kernels_tier(int i);
 
 #endif

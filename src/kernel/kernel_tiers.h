@@ -12,5 +12,11 @@ void hone_kernels_init_ref_attention(hone_kernels *k); /* attention, rope */
 void hone_kernels_init_avx2(hone_kernels *k);
 void hone_kernels_init_avxvnni(hone_kernels *k);
 void hone_kernels_init_avx512(hone_kernels *k);
+void hone_kernels_init_avx512_bf16(hone_kernels *k); /* called by the one above */
+void hone_kernels_init_amx(hone_kernels *k);
+void hone_kernels_init_amx_bf16(hone_kernels *k); /* likewise */
+
+/* The quantized linear layers of the AVX-512 tier, for the tier above it. */
+extern hone_linear_fn *const hone_linear_avx512[HONE_N_DTYPE];
 
 #endif

@@ -2,7 +2,7 @@
  *
  * Two ways through a matrix.  With few activation rows ("columns" of the product) each
  * panel is read once, its codes unpacked in registers and multiplied with all of them
- * (gemv).  With more, two panels at a time are expanded, 256 columns of the weight at a
+ * (gemv).  With more, a few panels at a time are expanded, 256 columns of the weight at a
  * time, into bytes and float scales that stay in the first-level cache, and tiles of
  * panels by activation rows are multiplied from there (gemm).
  *
@@ -16,225 +16,70 @@
  * are the same bits for any tile, any number of rows and any tier. */
 #include "base/status.h"
 #include "kernel/kernel_tiers.h"
-#include "kernel/panel.h"
-#include "tensor/unpack.h"
+#include "kernel/unpack_tmpl.h"
 
 enum {
     GROUP = HONE_ACT_GROUP,
     SUBS = GROUP / 32, /* sub-blocks of a group */
     GEMV_COLS = 4,     /* columns that share one unpacking */
     GEMV_MAX = 8,      /* columns up to which gemv is used */
+    CHUNK_PANELS = 4,  /* expanded together: columns are prepared once for all */
     ROWS = HONE_PANEL_ROWS
 };
 
-/* -- unpacking: one pair of functions a type --------------------------------------- */
-
-/* Codes of groups j and j+4 of sub-block s, j in 0 .. 3. */
-typedef void pair_fn(const hone_planes *p, size_t s, int j, vb *lo, vb *hi);
-/* Scale of the first or second 16 elements of sub-block s, and the offset. */
-typedef vf scale_fn(const hone_planes *p, size_t s, int half);
-
-VEC_INLINE void pair_4bit(const hone_planes *p, size_t s, int j, vb *lo, vb *hi)
-{
-    const vb v = vb_load(p->code + s * 256 + (size_t)j * 64), m = vb_set1(15);
-    *lo = vb_and(v, m);
-    *hi = vb_and(vb_srl(v, 4), m);
-}
-
-/* Move bits `from` and up of each byte to bit `to`; `mask` is what stays. */
-VEC_INLINE vb field(vb v, int from, int to, int mask)
-{
-    const vb moved = from > to ? vb_srl(v, from - to) : vb_sll(v, to - from);
-    return vb_and(moved, vb_set1((int8_t)mask));
-}
-
-VEC_INLINE void pair_5bit(const hone_planes *p, size_t s, int j, vb *lo, vb *hi)
-{
-    const vb h = vb_load(p->high + s * 64);
-    pair_4bit(p, s, j, lo, hi);
-    *lo = vb_or(*lo, field(h, j, 4, 16));
-    *hi = vb_or(*hi, field(h, j + 4, 4, 16));
-}
-
-VEC_INLINE void pair_6bit(const hone_planes *p, size_t s, int j, vb *lo, vb *hi)
-{
-    pair_4bit(p, s, j, lo, hi);
-    *lo = vb_or(*lo, field(vb_load(p->high + s * 128), 2 * j, 4, 48));
-    *hi = vb_or(*hi, field(vb_load(p->high + s * 128 + 64), 2 * j, 4, 48));
-}
-
-VEC_INLINE void pair_2bit(const hone_planes *p, size_t s, int j, vb *lo, vb *hi)
-{
-    *lo = field(vb_load(p->code + s * 128), 2 * j, 0, 3);
-    *hi = field(vb_load(p->code + s * 128 + 64), 2 * j, 0, 3);
-}
-
-VEC_INLINE void pair_3bit(const hone_planes *p, size_t s, int j, vb *lo, vb *hi)
-{
-    const vb h = vb_load(p->high + s * 64);
-    pair_2bit(p, s, j, lo, hi);
-    *lo = vb_or(*lo, field(h, j, 2, 4));
-    *hi = vb_or(*hi, field(h, j + 4, 2, 4));
-}
-
-VEC_INLINE void pair_8bit(const hone_planes *p, size_t s, int j, vb *lo, vb *hi)
-{
-    *lo = vb_full(vb_load(p->code + s * 512 + (size_t)j * 64));
-    *hi = vb_full(vb_load(p->code + s * 512 + (size_t)j * 64 + 256));
-}
-
-VEC_INLINE void pair_iq4(const hone_planes *p, size_t s, int j, vb *lo, vb *hi)
-{
-    pair_4bit(p, s, j, lo, hi);
-    *lo = vb_full(vb_table(hone_iq4_levels, *lo));
-    *hi = vb_full(vb_table(hone_iq4_levels, *hi));
-}
-
-VEC_INLINE void pair_mxfp4(const hone_planes *p, size_t s, int j, vb *lo, vb *hi)
-{
-    pair_4bit(p, s, j, lo, hi);
-    *lo = vb_full(vb_table(hone_mxfp4_levels, *lo));
-    *hi = vb_full(vb_table(hone_mxfp4_levels, *hi));
-}
-
-VEC_INLINE vf scale_half(const hone_planes *p, size_t s, int half)
-{
-    (void)half;
-    return vf_load_f16(p->d + s * 32);
-}
-
-VEC_INLINE vf scale_half_min(const hone_planes *p, size_t s, int half)
-{
-    (void)half;
-    return vf_load_f16(p->d + s * 64);
-}
-
-VEC_INLINE vf offset_half_min(const hone_planes *p, size_t s, int half)
-{
-    (void)half;
-    return vf_load_f16(p->d + s * 64 + 32);
-}
-
-/* 2^(e-128), also where that is subnormal: max picks the right one of both forms. */
-VEC_INLINE vf scale_e8m0(const hone_planes *p, size_t s, int half)
-{
-    (void)half;
-    const vi e = vi_load_u8(p->d + s * 16);
-    const vi normal = vi_sll(vi_add(e, vi_set1(-1)), 23);
-    return vf_cast(vi_max(normal, vi_sll(vi_add(e, vi_set1(1)), 21)));
-}
-
-VEC_INLINE vf scale_f32(const hone_planes *p, size_t s, int half)
-{
-    (void)half;
-    return vf_load((const float *)(const void *)(p->d + s / 8 * 64));
-}
-
-VEC_INLINE vf scale_one_half(const hone_planes *p, size_t s, int half)
-{
-    (void)half;
-    return vf_load_f16(p->d + s / 8 * 32);
-}
-
-/* d times a byte scale for each 32 (Q4_K, Q5_K with minimums behind; IQ4_XS), or 16. */
-VEC_INLINE vf scale_k4(const hone_planes *p, size_t s, int half)
-{
-    (void)half;
-    const vf d = vf_load_f16(p->d + s / 8 * 64);
-    return vf_mul(d, vf_from_i(vi_load_u8(p->sub + s * 32)));
-}
-
-VEC_INLINE vf offset_k4(const hone_planes *p, size_t s, int half)
-{
-    (void)half;
-    const vf d = vf_load_f16(p->d + s / 8 * 64 + 32);
-    const vf m = vf_from_i(vi_load_u8(p->sub + s * 32 + 16));
-    return vf_sub(vf_zero(), vf_mul(d, m));
-}
-
-VEC_INLINE vf scale_iq4_xs(const hone_planes *p, size_t s, int half)
-{
-    (void)half;
-    const vf d = vf_load_f16(p->d + s / 8 * 32);
-    return vf_mul(d, vf_from_i(vi_load_i8(p->sub + s * 16)));
-}
-
-VEC_INLINE vf scale_k16(const hone_planes *p, size_t s, int half)
-{
-    const vf d = vf_load_f16(p->d + s / 8 * 32);
-    return vf_mul(d, vf_from_i(vi_load_i8(p->sub + s * 32 + (size_t)half * 16)));
-}
-
-VEC_INLINE vf scale_q2_k(const hone_planes *p, size_t s, int half)
-{
-    const vf d = vf_load_f16(p->d + s / 8 * 64);
-    const vi b = vi_load_u8(p->sub + s * 32 + (size_t)half * 16);
-    return vf_mul(d, vf_from_i(vi_and(b, vi_set1(15))));
-}
-
-VEC_INLINE vf offset_q2_k(const hone_planes *p, size_t s, int half)
-{
-    const vf d = vf_load_f16(p->d + s / 8 * 64 + 32);
-    const vi b = vi_load_u8(p->sub + s * 32 + (size_t)half * 16);
-    return vf_sub(vf_zero(), vf_mul(d, vf_from_i(vi_srl(b, 4))));
-}
-
-/* What the templates know of a type; every field is a constant where they are used. */
-typedef struct traits {
-    pair_fn *pair;
-    scale_fn *scale;
-    scale_fn *offset; /* NULL: no minimum */
-    int zero;         /* code = q + zero */
-    bool full;        /* codes need vi_dot_full */
-    bool by16;        /* scales are for 16 elements */
-} traits;
-
-/* X(name, pair, scale, offset, zero, full, by16) */
-#define QUANTIZED(X)                                                                   \
-    X(Q4_0, pair_4bit, scale_half, NULL, 8, false, false)                              \
-    X(Q4_1, pair_4bit, scale_half_min, offset_half_min, 0, false, false)               \
-    X(Q5_0, pair_5bit, scale_half, NULL, 16, false, false)                             \
-    X(Q5_1, pair_5bit, scale_half_min, offset_half_min, 0, false, false)               \
-    X(Q8_0, pair_8bit, scale_half, NULL, 0, true, false)                               \
-    X(Q2_K, pair_2bit, scale_q2_k, offset_q2_k, 0, false, true)                        \
-    X(Q3_K, pair_3bit, scale_k16, NULL, 4, false, true)                                \
-    X(Q4_K, pair_4bit, scale_k4, offset_k4, 0, false, false)                           \
-    X(Q5_K, pair_5bit, scale_k4, offset_k4, 0, false, false)                           \
-    X(Q6_K, pair_6bit, scale_k16, NULL, 32, false, true)                               \
-    X(Q8_K, pair_8bit, scale_f32, NULL, 0, true, false)                                \
-    X(IQ4_NL, pair_iq4, scale_half, NULL, 0, true, false)                              \
-    X(IQ4_XS, pair_iq4, scale_iq4_xs, NULL, 0, true, false)                            \
-    X(TQ1_0, pair_2bit, scale_one_half, NULL, 1, false, false)                         \
-    X(TQ2_0, pair_2bit, scale_one_half, NULL, 1, false, false)                         \
-    X(MXFP4, pair_mxfp4, scale_e8m0, NULL, 0, true, false)
-
 /* -- activations ------------------------------------------------------------------ */
 
-/* One group of one activation row.  `start` holds what dots begin with, so that they end
- * as dots of q: minus zero (or the bias of full codes) times the sum of the bytes. */
+/* One stripe of the activations. */
+typedef struct stripe {
+    const int8_t *q;
+    const float *scale;
+    const int16_t *minus;
+    size_t width;
+    int n_sub;
+} stripe;
+
+VEC_INLINE stripe stripe_at(const hone_acts *x, int t, int g)
+{
+    return (stripe){hone_acts_q(x, t, g), hone_acts_scale(x, t, g),
+                    hone_acts_minus(x, t, g), (size_t)hone_acts_width(x, g),
+                    hone_acts_width(x, g) / 32};
+}
+
+/* One row of a stripe.  `start` holds what dots begin with, so that they end as dots of
+ * q: minus zero (or the bias of full codes) times the sum of the bytes. */
 typedef struct column {
     const int8_t *q;
     const float *scale;
-    int start[2 * SUBS];
-    float sum[2 * SUBS];
+    _Alignas(64) int32_t start[2 * SUBS];
+    _Alignas(64) float sum[2 * SUBS]; /* for offsets */
 } column;
 
-VEC_INLINE void column_init(column *c, const hone_acts *x, int t, int g, traits k)
+VEC_INLINE int factor(traits k)
 {
-    const int factor = k.full ? VEC_FULL_BIAS : k.zero;
-    const int n = hone_acts_width(x, g) / 16;
-    const int16_t *minus = hone_acts_minus(x, t, g);
-    c->q = hone_acts_q(x, t, g);
-    c->scale = hone_acts_scale(x, t, g);
-    for (int i = 0; k.by16 && i < n; i++) {
-        c->start[i] = minus[i] * factor;
-        if (k.offset) c->sum[i] = -(float)minus[i];
+    return k.full ? VEC_FULL_BIAS : k.zero;
+}
+
+/* Always a whole group: what lies behind a narrower stripe is readable, and not used. */
+VEC_INLINE void column_init(column *c, const stripe *s, size_t t, traits k)
+{
+    const int16_t *minus = s->minus + t * (s->width / 16);
+    vi m;
+    if (k.by16) {
+        m = vi_load_i16(minus);
+    } else {
+        const vi both = vi_load(minus); /* two in a lane */
+        m = vi_add(vi_sra(vi_sll(both, 16), 16), vi_sra(both, 16));
     }
-    for (int i = 0; !k.by16 && i < n / 2; i++) {
-        const int both = minus[2 * i] + minus[2 * i + 1];
-        c->start[i] = both * factor;
-        if (k.offset) c->sum[i] = -(float)both;
-    }
+    c->q = s->q + t * s->width;
+    c->scale = s->scale + t * (s->width / 32);
+    if (factor(k)) vb_store(c->start, vi_sll(m, __builtin_ctz((unsigned)factor(k))));
+    if (k.offset) vf_store(c->sum, vf_sub(vf_zero(), vf_from_i(m)));
+}
+
+/* What the dot of a sub-block (or half of one) begins with. */
+VEC_INLINE vi start_of(const column *c, int i, traits k)
+{
+    return factor(k) ? vi_set1(c->start[i]) : vi_zero();
 }
 
 VEC_INLINE vi dot(vi acc, vb w, vb x, traits k)
@@ -252,17 +97,17 @@ VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const hone_acts *x, in
         acc[c] = vf_zero();
     }
     for (int g = 0; g < hone_acts_n_group(x); g++) {
+        const stripe st = stripe_at(x, t0, g);
         column col[GEMV_COLS];
         for (int c = 0; c < C; c++) {
-            column_init(&col[c], x, t0 + c, g, k);
+            column_init(&col[c], &st, (size_t)c, k);
         }
-        const int n_sub = hone_acts_width(x, g) / 32;
-        for (int i = 0; i < n_sub; i++) {
+        for (int i = 0; i < st.n_sub; i++) {
             const size_t s = (size_t)g * SUBS + (size_t)i;
             vi d[GEMV_COLS][2];
             for (int c = 0; c < C; c++) {
-                d[c][0] = vi_set1(col[c].start[k.by16 ? 2 * i : i]);
-                d[c][1] = k.by16 ? vi_set1(col[c].start[2 * i + 1]) : vi_zero();
+                d[c][0] = start_of(&col[c], k.by16 ? 2 * i : i, k);
+                d[c][1] = k.by16 ? start_of(&col[c], 2 * i + 1, k) : vi_zero();
             }
 #pragma GCC unroll 4
             for (int j = 0; j < 4; j++) {
@@ -320,29 +165,27 @@ VEC_INLINE void gemv(float *y, size_t ldy, const hone_matrix *w,
 
 /* -- gemm ------------------------------------------------------------------------- */
 
-/* One group of TILE_PANELS panels, expanded. */
+/* One group of a panel, expanded. */
 typedef struct expanded {
-    _Alignas(64) unsigned char code[VEC_TILE_PANELS][SUBS][8][64];
-    _Alignas(64) float scale[VEC_TILE_PANELS][SUBS][2][ROWS];
-    _Alignas(64) float offset[VEC_TILE_PANELS][SUBS][2][ROWS];
+    _Alignas(64) unsigned char code[SUBS][8][64];
+    _Alignas(64) float scale[SUBS][2][ROWS];
+    _Alignas(64) float offset[SUBS][2][ROWS];
 } expanded;
 
-VEC_INLINE void expand(expanded *e, int r, const hone_planes *p, int g, int n_sub,
-                       traits k)
+VEC_INLINE void expand(expanded *e, const hone_planes *p, int g, int n_sub, traits k)
 {
-    const int halves = k.by16 ? 2 : 1;
     for (int i = 0; i < n_sub; i++) {
         const size_t s = (size_t)g * SUBS + (size_t)i;
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
             vb lo, hi;
             k.pair(p, s, j, &lo, &hi);
-            vb_store(e->code[r][i][j], lo);
-            vb_store(e->code[r][i][j + 4], hi);
+            vb_store(e->code[i][j], lo);
+            vb_store(e->code[i][j + 4], hi);
         }
-        for (int h = 0; h < halves; h++) {
-            vf_store(e->scale[r][i][h], k.scale(p, s, h));
-            if (k.offset) vf_store(e->offset[r][i][h], k.offset(p, s, h));
+        for (int h = 0; h < (k.by16 ? 2 : 1); h++) {
+            vf_store(e->scale[i][h], k.scale(p, s, h));
+            if (k.offset) vf_store(e->offset[i][h], k.offset(p, s, h));
         }
     }
 }
@@ -353,14 +196,14 @@ VEC_INLINE void tile_dots(vi *d, const expanded *e, const column *col, int i, in
 {
     for (int c = 0; c < C; c++) {
         for (int r = 0; r < R; r++) {
-            d[r * C + c] = vi_set1(col[c].start[start]);
+            d[r * C + c] = start_of(&col[c], start, k);
         }
     }
 #pragma GCC unroll 8
     for (int j = from; j < to; j++) {
         vb w[VEC_TILE_PANELS];
         for (int r = 0; r < R; r++) {
-            w[r] = vb_load(e->code[r][i][j]);
+            w[r] = vb_load(e[r].code[i][j]);
         }
         for (int c = 0; c < C; c++) {
             const vb x = vb_bcast4(col[c].q + 32 * i + 4 * j);
@@ -371,15 +214,16 @@ VEC_INLINE void tile_dots(vi *d, const expanded *e, const column *col, int i, in
     }
 }
 
-/* R panels by C columns over one group; y[r] are 16 sums of each column, ldy apart,
- * which the first group begins. */
-VEC_INLINE void tile(float *const *y, size_t ldy, bool first, const expanded *e,
+/* R panels by C columns, constants, over one group; each column's sums are ldy apart in
+ * y, and the first group begins them. */
+VEC_INLINE void tile(float *y, size_t ldy, bool first, const expanded *e,
                      const column *col, int n_sub, int R, int C, traits k)
 {
     vf acc[VEC_TILE_PANELS * VEC_TILE_COLS];
     for (int c = 0; c < C; c++) {
         for (int r = 0; r < R; r++) {
-            acc[r * C + c] = first ? vf_zero() : vf_load(y[r] + (size_t)c * ldy);
+            acc[r * C + c] =
+                first ? vf_zero() : vf_load(y + (size_t)c * ldy + r * ROWS);
         }
     }
     for (int i = 0; i < n_sub; i++) {
@@ -392,7 +236,7 @@ VEC_INLINE void tile(float *const *y, size_t ldy, bool first, const expanded *e,
             const int from = k.by16 ? 4 * h : 0, to = k.by16 ? 4 * h + 4 : 8;
             tile_dots(d, e, col, i, from, to, at, R, C, k);
             for (int r = 0; r < R; r++) {
-                const vf s = vf_load(e->scale[r][i][h]);
+                const vf s = vf_load(e[r].scale[i][h]);
                 for (int c = 0; c < C; c++) {
                     const vf f = vf_from_i(d[r * C + c]);
                     t[r * C + c] = h == 0 ? vf_mul(f, s) : vf_fma(f, s, t[r * C + c]);
@@ -401,7 +245,7 @@ VEC_INLINE void tile(float *const *y, size_t ldy, bool first, const expanded *e,
         }
         for (int h = 0; h < halves; h++) {
             for (int r = 0; k.offset && r < R; r++) {
-                const vf o = vf_load(e->offset[r][i][h]);
+                const vf o = vf_load(e[r].offset[i][h]);
                 for (int c = 0; c < C; c++) {
                     const vf sum = vf_set1(col[c].sum[k.by16 ? 2 * i + h : i]);
                     t[r * C + c] = vf_fma(o, sum, t[r * C + c]);
@@ -417,87 +261,83 @@ VEC_INLINE void tile(float *const *y, size_t ldy, bool first, const expanded *e,
     }
     for (int c = 0; c < C; c++) {
         for (int r = 0; r < R; r++) {
-            vf_store(y[r] + (size_t)c * ldy, acc[r * C + c]);
+            vf_store(y + (size_t)c * ldy + r * ROWS, acc[r * C + c]);
         }
     }
 }
 
-/* C columns from t0 on, with C a constant. */
-VEC_INLINE void tile_at(float *const *y, size_t ldy, int t, int g, const expanded *e,
-                        const hone_acts *x, int t0, int R, int C, traits k)
+/* All panels of a chunk by C columns, a constant. */
+VEC_INLINE void tile_panels(float *y, size_t ldy, bool first, const expanded *e,
+                            const column *col, int n_sub, int n_panel, int C, traits k)
 {
+    int r = 0;
+    for (; r + VEC_TILE_PANELS <= n_panel; r += VEC_TILE_PANELS) {
+        tile(y + r * ROWS, ldy, first, e + r, col, n_sub, VEC_TILE_PANELS, C, k);
+    }
+    for (; r < n_panel; r++) {
+        tile(y + r * ROWS, ldy, first, e + r, col, n_sub, 1, C, k);
+    }
+}
+
+/* One group of all panels of a chunk by t columns. */
+VEC_INLINE void gemm_group(float *y, size_t ldy, bool first, const expanded *e,
+                           const stripe *s, int n_panel, int t, traits k)
+{
+    const int most = k.by16 ? VEC_TILE_COLS_16 : VEC_TILE_COLS;
     column col[VEC_TILE_COLS];
-    float *at[VEC_TILE_PANELS];
-    for (int c = 0; c < C; c++) {
-        column_init(&col[c], x, t0 + t + c, g, k);
-    }
-    for (int r = 0; r < R; r++) {
-        at[r] = y[r] + (size_t)t * ldy;
-    }
-    tile(at, ldy, g == 0, e, col, hone_acts_width(x, g) / 32, R, C, k);
-}
-
-VEC_INLINE void gemm_group(float *const *y, size_t ldy, int g, const expanded *e,
-                           const hone_acts *x, int t0, int n_col, int R, traits k)
-{
-    const int C = k.by16 ? VEC_TILE_COLS_16 : VEC_TILE_COLS;
-    int t = 0;
-    for (; t + C <= n_col; t += C) {
-        tile_at(y, ldy, t, g, e, x, t0, R, C, k);
-    }
-    for (; C > 2 && t + 2 <= n_col; t += 2) {
-        tile_at(y, ldy, t, g, e, x, t0, R, 2, k);
-    }
-    for (; t < n_col; t++) {
-        tile_at(y, ldy, t, g, e, x, t0, R, 1, k);
-    }
-}
-
-/* R panels from row r on, R a constant. */
-VEC_INLINE void gemm_panels(float *y, size_t ldy, const hone_matrix *w,
-                            const hone_panel_layout *l, int panel, int n,
-                            const hone_acts *x, int t0, int t, int R, float *spare,
-                            traits k)
-{
-    expanded e;
-    hone_planes p[VEC_TILE_PANELS];
-    float *to[VEC_TILE_PANELS];
-    for (int r = 0; r < R; r++) {
-        p[r] = hone_panel_planes(w, l, panel + r);
-        to[r] = y + r * ROWS;
-    }
-    /* a panel that is not whole is summed beside y */
-    const int last = n - (R - 1) * ROWS;
-    size_t ld = ldy;
-    if (last < ROWS) {
-        to[0] = spare;
-        ld = ROWS;
-    }
-    for (int g = 0; g < hone_acts_n_group(x); g++) {
-        const int n_sub = hone_acts_width(x, g) / 32;
-        for (int r = 0; r < R; r++) {
-            expand(&e, r, &p[r], g, n_sub, k);
+    for (int c = 0; c < t;) {
+        const int n = t - c < most ? t - c : most;
+        for (int i = 0; i < n; i++) {
+            column_init(&col[i], s, (size_t)(c + i), k);
         }
-        gemm_group(to, ld, g, &e, x, t0, t, R, k);
-    }
-    for (int c = 0; last < ROWS && c < t; c++) {
-        memcpy(y + (size_t)c * ldy, spare + c * ROWS, (size_t)last * sizeof *y);
+        float *at = y + (size_t)c * ldy;
+        if (n == most) {
+            tile_panels(at, ldy, first, e, col, s->n_sub, n_panel, most, k);
+        } else {
+            for (int i = 0; i < n; i++) {
+                tile_panels(at + (size_t)i * ldy, ldy, first, e, col + i, s->n_sub,
+                            n_panel, 1, k);
+            }
+        }
+        c += n;
     }
 }
 
+/* Up to CHUNK_PANELS panels; a last one that is not whole is by itself, beside y. */
 VEC_INLINE void gemm(float *y, size_t ldy, const hone_matrix *w,
-                     const hone_panel_layout *l, int n0, int n, const hone_acts *x,
-                     int t0, int t, traits k)
+                     const hone_panel_layout *l, int n0, int n_panel,
+                     const hone_acts *x, int t0, int t, traits k)
+{
+    expanded e[CHUNK_PANELS];
+    for (int g = 0; g < hone_acts_n_group(x); g++) {
+        const stripe s = stripe_at(x, t0, g);
+        for (int r = 0; r < n_panel; r++) {
+            const hone_planes p = hone_panel_planes(w, l, n0 / ROWS + r);
+            expand(&e[r], &p, g, s.n_sub, k);
+        }
+        gemm_group(y, ldy, g == 0, e, &s, n_panel, t, k);
+    }
+}
+
+VEC_INLINE void gemm_rows(float *y, size_t ldy, const hone_matrix *w,
+                          const hone_panel_layout *l, int n0, int n, const hone_acts *x,
+                          int t0, int t, traits k)
 {
     float spare[HONE_LINEAR_MAX_ROWS * ROWS];
-    int r = 0;
-    for (; r + VEC_TILE_PANELS * ROWS <= n; r += VEC_TILE_PANELS * ROWS) {
-        gemm_panels(y + r, ldy, w, l, (n0 + r) / ROWS, VEC_TILE_PANELS * ROWS, x, t0, t,
-                    VEC_TILE_PANELS, spare, k);
-    }
-    for (; r < n; r += ROWS) {
-        gemm_panels(y + r, ldy, w, l, (n0 + r) / ROWS, n - r < ROWS ? n - r : ROWS, x,
-                    t0, t, 1, spare, k);
+    for (int r = 0; r < n;) {
+        const int whole = (n - r) / ROWS;
+        const int n_panel = whole < CHUNK_PANELS ? whole : CHUNK_PANELS;
+        if (n_panel > 0) {
+            gemm(y + r, ldy, w, l, n0 + r, n_panel, x, t0, t, k);
+            r += n_panel * ROWS;
+            continue;
+        }
+        gemm(spare, ROWS, w, l, n0 + r, 1, x, t0, t, k);
+        for (int c = 0; c < t; c++) {
+            memcpy(y + (size_t)c * ldy + r, spare + c * ROWS,
+                   (size_t)(n - r) * sizeof *y);
+        }
+        r = n;
     }
 }
 
@@ -510,7 +350,7 @@ VEC_INLINE void linear(float *y, size_t ldy, const hone_matrix *w, int n0, int n
     const bool fits = hone_panel_layout_init(&l, w->dtype, (size_t)w->n_col);
     HONE_ASSERT(fits && n0 % ROWS == 0 && t <= HONE_LINEAR_MAX_ROWS);
     if (t > GEMV_MAX) {
-        gemm(y, ldy, w, &l, n0, n, x, t0, t, k);
+        gemm_rows(y, ldy, w, &l, n0, n, x, t0, t, k);
         return;
     }
     for (int c = 0; c < t; c += GEMV_COLS) {

@@ -24,8 +24,9 @@
  *   vf_greatest                    the largest lane
  *   vf_from_i, vi_from_f           conversion; to nearest even
  *   vf_cast                        bits as floats
- *   vi_zero set1 load add max and sll srl
- *   vi_load_u8 load_i8 store_i8    16 bytes, widened or with saturation narrowed
+ *   vi_zero set1 load add max and sll srl sra
+ *   vi_load_u8 load_i8 load_i16    16 of them, widened
+ *   vi_store_i8                    16 bytes, with saturation
  *   vb_load store set1 and or sub
  *   vb_srl, vb_sll                 shift 16-bit units; callers mask
  *   vb_table(t, i)                 t[i & 15] for each byte i below 16

@@ -61,7 +61,11 @@ static void prepare_row(const hone_kernels *k, const hone_acts *a, int t,
         const float *from = x + (size_t)g * HONE_ACT_GROUP;
         const size_t n = (size_t)hone_acts_width(a, g);
         if (form[HONE_FORM_F32]) memcpy(hone_acts_f(a, t, g), from, n * sizeof *from);
-        if (form[HONE_FORM_BF16]) k->narrow[HONE_BF16](hone_acts_h(a, t, g), from, n);
+        if (form[HONE_FORM_BF16]) {
+            uint16_t *h = hone_acts_h(a, t, g);
+            k->narrow[HONE_BF16](h, from, n);
+            if (n % 2) h[n] = 0;
+        }
     }
     if (form[HONE_FORM_Q8]) k->quantize(a, t, x);
 }

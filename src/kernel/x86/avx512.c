@@ -94,6 +94,11 @@ static uint64_t read_avx512(const void *data, size_t bytes)
     return (uint64_t)_mm512_reduce_add_epi64(sum[0]);
 }
 
+#define X(name, pair, scale, offset, zero, full, by16)                                 \
+    [HONE_##name] = VEC_TIER(linear_##name),
+hone_linear_fn *const hone_linear_avx512[HONE_N_DTYPE] = {QUANTIZED(X)};
+#undef X
+
 void hone_kernels_init_avx512(hone_kernels *k)
 {
     k->tier = "avx512";
@@ -102,4 +107,5 @@ void hone_kernels_init_avx512(hone_kernels *k)
     k->peak_f32 = peak_f32_avx512;
     k->peak_bf16 = peak_bf16_avx512;
     k->read = read_avx512;
+    hone_kernels_init_avx512_bf16(k);
 }

@@ -197,6 +197,16 @@ VEC_INLINE vi vi_srl(vi a, int n)
 {
     return (vi){_mm256_srli_epi32(a.lo, n), _mm256_srli_epi32(a.hi, n)};
 }
+VEC_INLINE vi vi_sra(vi a, int n)
+{
+    return (vi){_mm256_srai_epi32(a.lo, n), _mm256_srai_epi32(a.hi, n)};
+}
+VEC_INLINE vi vi_load_i16(const void *p)
+{
+    const __m128i *h = (const __m128i *)p;
+    return (vi){_mm256_cvtepi16_epi32(_mm_loadu_si128(h)),
+                _mm256_cvtepi16_epi32(_mm_loadu_si128(h + 1))};
+}
 VEC_INLINE vi vi_load_u8(const void *p)
 {
     const __m128i b = _mm_loadu_si128((const __m128i *)p);

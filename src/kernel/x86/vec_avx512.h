@@ -161,6 +161,14 @@ VEC_INLINE vi vi_srl(vi a, int n)
 {
     return _mm512_srli_epi32(a, (unsigned)n);
 }
+VEC_INLINE vi vi_sra(vi a, int n)
+{
+    return _mm512_srai_epi32(a, (unsigned)n);
+}
+VEC_INLINE vi vi_load_i16(const void *p)
+{
+    return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p));
+}
 VEC_INLINE vi vi_load_u8(const void *p)
 {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));

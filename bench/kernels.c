@@ -1,0 +1,247 @@
+/* kernels.c - the speed of each kernel alone, on one thread.
+ *
+ *     bench_kernels [TIER [TYPE]]
+ *
+ * Linear layers: multiply-adds per nanosecond and per clock cycle for 1, 4, 8, 96 and 512
+ * activation rows against a matrix of 512 rows by 2048 columns, which stays in the
+ * second-level cache; packing: bytes of the file per nanosecond.  Attention: multiply-adds
+ * per nanosecond at a depth of 2048.  Best of several rounds. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "kernel/panel.h"
+
+enum {
+    N = 512,
+    K = 2048,
+    MAX_T = 512,
+    DEPTH = 2048,
+    HEAD = 64,
+    PAGE = 32,
+    ROUNDS = 7
+};
+
+/* Clock cycles a nanosecond: in a chain of rotations each takes one. */
+static double clock_ghz(void)
+{
+    double best = 0.0;
+    for (int round = 0; round < ROUNDS; round++) {
+        const long n = 20000000;
+        const int64_t start = hone_clock_ns();
+        for (long i = 0, x = 0; i < n / 8; i++) {
+            __asm__ volatile("" : "+r"(x));
+#if defined(__x86_64__)
+            __asm__ volatile("rol $1, %0\n rol $1, %0\n rol $1, %0\n rol $1, %0\n"
+                             "rol $1, %0\n rol $1, %0\n rol $1, %0\n rol $1, %0"
+                             : "+r"(x));
+#elif defined(__aarch64__)
+            __asm__ volatile("ror %0, %0, 1\n ror %0, %0, 1\n ror %0, %0, 1\n"
+                             "ror %0, %0, 1\n ror %0, %0, 1\n ror %0, %0, 1\n"
+                             "ror %0, %0, 1\n ror %0, %0, 1"
+                             : "+r"(x));
+#endif
+        }
+        const double rate = (double)n / (double)(hone_clock_ns() - start);
+        if (rate > best) best = rate;
+    }
+    return best;
+}
+
+typedef struct bench {
+    const hone_kernels *k;
+    double ghz;
+    hone_acts acts;
+    unsigned char *rows, *panels;
+    float *y;
+} bench;
+
+/* Shortest time of fn(ctx) in nanoseconds, repeated inside until it is long enough. */
+static double shortest(void (*fn)(void *ctx), void *ctx)
+{
+    double best = 1e30;
+    fn(ctx);
+    for (int round = 0; round < ROUNDS; round++) {
+        int n = 0;
+        const int64_t start = hone_clock_ns();
+        do {
+            fn(ctx);
+            n++;
+        } while (hone_clock_ns() - start < 4000000);
+        const double each = (double)(hone_clock_ns() - start) / n;
+        if (each < best) best = each;
+    }
+    return best;
+}
+
+typedef struct linear_run {
+    const bench *b;
+    hone_matrix m;
+    int T;
+} linear_run;
+
+static void run_linear(void *ctx)
+{
+    const linear_run *r = ctx;
+    enum {
+        CHUNK = 64 /* rows of a call, as the executor makes them */
+    };
+    for (int n = 0; n < N; n += CHUNK) {
+        r->b->k->linear[r->m.dtype](r->b->y + n, N, &r->m, n, CHUNK, &r->b->acts, 0,
+                                    r->T);
+    }
+}
+
+static void run_pack(void *ctx)
+{
+    const linear_run *r = ctx;
+    hone_panel_layout l;
+    if (!hone_panel_layout_init(&l, r->m.dtype, K)) return;
+    for (int i = 0; i < N / HONE_PANEL_ROWS; i++) {
+        hone_panel_pack(r->b->panels + (size_t)i * l.bytes, &r->m, i);
+    }
+}
+
+static void fill_acts(bench *b, int T)
+{
+    hone_rng rng;
+    float x[K];
+    hone_rng_init(&rng, 2);
+    b->acts.T = T;
+    for (int t = 0; t < T; t++) {
+        for (int i = 0; i < K; i++) {
+            x[i] = (float)hone_rng_f64(&rng) - 0.5f;
+        }
+        b->k->quantize(&b->acts, t, x);
+        for (int g = 0; g < hone_acts_n_group(&b->acts); g++) {
+            memcpy(hone_acts_f(&b->acts, t, g), x + (size_t)g * HONE_ACT_GROUP,
+                   HONE_ACT_GROUP * sizeof *x);
+            b->k->narrow[HONE_BF16](hone_acts_h(&b->acts, t, g),
+                                    x + (size_t)g * HONE_ACT_GROUP, HONE_ACT_GROUP);
+        }
+    }
+}
+
+static void bench_type(bench *b, hone_dtype t)
+{
+    hone_panel_layout l;
+    linear_run r = {b, {b->rows, 0, N, K, t, false}, 0};
+    if (!b->k->linear[t] || !hone_dtype_row_bytes(t, K, &r.m.row_bytes)) return;
+    hone_rng rng;
+    hone_rng_init(&rng, 1);
+    /* ordinary floats and halves: denormals would be timed instead */
+    for (size_t i = 0; i < N * r.m.row_bytes; i++) {
+        b->rows[i] = (unsigned char)(hone_rng_u32(&rng) & (i % 2 ? 0x33 : 0xFF));
+        if (i % 2 == 1) b->rows[i] |= 0x30;
+        if (t == HONE_MXFP4 && i % 17 == 0) b->rows[i] = 120;
+    }
+    printf("%-7s %-7s", b->k->tier, hone_dtype_get(t)->name);
+    if (b->k->packs && hone_panel_layout_init(&l, t, K)) {
+        const double ns = shortest(run_pack, &r);
+        printf(" pack %5.2f", (double)(N * r.m.row_bytes) / ns);
+        r.m = (hone_matrix){b->panels, l.bytes, N, K, t, true};
+    }
+    static const int rows[] = {1, 4, 8, 96, 512};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        r.T = rows[i];
+        fill_acts(b, r.T);
+        const double macs = (double)N * K * r.T / shortest(run_linear, &r);
+        printf("  T=%-3d %6.1f (%5.1f/cycle)", r.T, macs, macs / b->ghz);
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+typedef struct attention_run {
+    const bench *b;
+    hone_attention_args a;
+    hone_dtype t;
+} attention_run;
+
+static void run_attention(void *ctx)
+{
+    const attention_run *r = ctx;
+    r->b->k->attention[r->t](&r->a);
+}
+
+static void bench_attention(bench *b, hone_dtype t, int n_q)
+{
+    const size_t size = hone_dtype_get(t)->bytes, half = (size_t)PAGE * HEAD * size;
+    void *page[DEPTH / PAGE];
+    float q[16 * HEAD], out[16 * HEAD], row[HEAD];
+    hone_rng rng;
+    hone_rng_init(&rng, 3);
+    for (int i = 0; i < n_q * HEAD; i++) {
+        q[i] = (float)hone_rng_f64(&rng) - 0.5f;
+    }
+    for (int p = 0; p < DEPTH / PAGE; p++) {
+        page[p] = hone_alloc_aligned(2 * half, 1);
+        if (!page[p]) abort();
+        for (int j = 0; j < 2 * PAGE; j++) {
+            for (int i = 0; i < HEAD; i++) {
+                row[i] = (float)hone_rng_f64(&rng) - 0.5f;
+            }
+            b->k->narrow[t]((unsigned char *)page[p] + (size_t)j * HEAD * size, row,
+                            HEAD);
+        }
+    }
+    attention_run r = {b,
+                       {.out = out,
+                        .q = q,
+                        .ldo = HEAD,
+                        .ldq = HEAD,
+                        .page = page,
+                        .v_offset = half,
+                        .n_q = n_q,
+                        .d_k = HEAD,
+                        .d_v = HEAD,
+                        .page_len = PAGE,
+                        .last = DEPTH - 1,
+                        .scale = 0.125f},
+                       t};
+    const double macs = 2.0 * n_q * HEAD * DEPTH / shortest(run_attention, &r);
+    printf("%-7s attention %-4s %d query heads: %6.1f (%5.1f/cycle)\n", b->k->tier,
+           hone_dtype_get(t)->name, n_q, macs, macs / b->ghz);
+    for (int p = 0; p < DEPTH / PAGE; p++) {
+        hone_free(page[p]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const size_t n = (size_t)MAX_T * K, spare = HONE_ACT_SPARE;
+    bench b = {.ghz = clock_ghz()};
+    b.acts = (hone_acts){.K = K,
+                         .f = hone_alloc_aligned(n * 4 + spare, 1),
+                         .h = hone_alloc_aligned(n * 2 + spare, 1),
+                         .q = hone_alloc_aligned(n + spare, 1),
+                         .scale = hone_alloc_aligned(n / 8 + spare, 1),
+                         .minus = hone_alloc_aligned(n / 8 + spare, 1)};
+    b.rows = hone_alloc_aligned((size_t)N * K, 4);
+    b.panels = hone_alloc_aligned((size_t)N * K, 4);
+    b.y = hone_alloc_aligned((size_t)MAX_T * N, 4);
+    if (!b.rows || !b.panels || !b.y || !b.acts.f || !b.acts.minus) return 1;
+    printf("clock %.2f GHz; multiply-adds a nanosecond (a cycle)\n", b.ghz);
+    const char *tier;
+    for (int i = 0; (tier = hone_kernels_tier(i)) != NULL; i++) {
+        unsigned flags;
+        hone_kernels k;
+        if (argc > 1 ? strcmp(argv[1], tier) != 0 : strcmp("ref", tier) == 0) continue;
+        if (!hone_kernels_flags(tier, hone_cpu_flags(), &flags)) continue;
+        hone_kernels_init(&k, flags);
+        b.k = &k;
+        for (int t = 0; t < HONE_N_DTYPE; t++) {
+            if (argc > 2 && strcasecmp(argv[2], hone_dtype_get(t)->name) != 0) continue;
+            bench_type(&b, (hone_dtype)t);
+        }
+        for (int q = 1; argc <= 2 && q <= 4; q *= 4) {
+            bench_attention(&b, HONE_F32, q);
+            bench_attention(&b, HONE_F16, q);
+        }
+    }
+    return 0;
+}
