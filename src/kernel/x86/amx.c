@@ -48,9 +48,9 @@ VEC_INLINE void expand(expanded *e, const hone_planes *p, int g, int n_sub, trai
 /* Sixteen activation rows of one group. */
 typedef struct rows16 {
     const int8_t *q;
-    size_t width;                   /* bytes between rows */
-    float scale[SUBS][ROWS];        /* [sub-block][row] */
-    float sum[2 * SUBS][ROWS];      /* of q, where there is an offset */
+    size_t width;              /* bytes between rows */
+    float scale[SUBS][ROWS];   /* [sub-block][row] */
+    float sum[2 * SUBS][ROWS]; /* of q, where there is an offset */
 } rows16;
 
 VEC_INLINE void rows_init(rows16 *x, const hone_acts *a, int t0, int g, int n, traits k)

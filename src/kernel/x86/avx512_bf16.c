@@ -126,13 +126,11 @@ static void narrow_bf16_avx512(void *dst, const float *src, size_t n)
         const __mmask16 m = (__mmask16)(left < 16 ? (1u << left) - 1 : 0xFFFF);
         const __m512i v = _mm512_maskz_loadu_epi32(m, src + i);
         const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(v, 16), vi_set1(1));
-        const __m512i up =
-            _mm512_add_epi32(v, _mm512_add_epi32(odd, vi_set1(0x7FFF)));
+        const __m512i up = _mm512_add_epi32(v, _mm512_add_epi32(odd, vi_set1(0x7FFF)));
         const __mmask16 nan = _mm512_cmp_ps_mask(_mm512_castsi512_ps(v),
                                                  _mm512_castsi512_ps(v), _CMP_UNORD_Q);
         const __m512i quiet = _mm512_or_si512(v, vi_set1(0x400000));
-        const __m512i r =
-            _mm512_srli_epi32(_mm512_mask_mov_epi32(up, nan, quiet), 16);
+        const __m512i r = _mm512_srli_epi32(_mm512_mask_mov_epi32(up, nan, quiet), 16);
         _mm512_mask_cvtepi32_storeu_epi16(d + i, m, r);
     }
 }
