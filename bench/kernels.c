@@ -168,47 +168,59 @@ static void run_attention(void *ctx)
     r->b->k->attention[r->t](&r->a);
 }
 
-static void bench_attention(bench *b, hone_dtype t, int n_q)
+static void bench_attention(bench *b, hone_dtype t, int n_row)
 {
+    enum {
+        N_Q = 4
+    };
     const size_t size = hone_dtype_get(t)->bytes, half = (size_t)PAGE * HEAD * size;
     void *page[DEPTH / PAGE];
-    float q[16 * HEAD], out[16 * HEAD], row[HEAD];
+    float *values = hone_alloc_aligned(2 * PAGE * HEAD, sizeof *values);
+    float *q = hone_alloc_aligned((size_t)n_row * N_Q * HEAD, 2 * sizeof *q);
+    float *state = hone_alloc_aligned((size_t)n_row * N_Q * 2 * (HEAD + 16), 4);
+    float *scratch = hone_alloc_aligned(hone_attention_scratch(HEAD, HEAD, PAGE), 4);
     hone_rng rng;
     hone_rng_init(&rng, 3);
-    for (int i = 0; i < n_q * HEAD; i++) {
+    if (!values || !q || !state || !scratch) abort();
+    for (int i = 0; i < n_row * N_Q * HEAD; i++) {
         q[i] = (float)hone_rng_f64(&rng) - 0.5f;
     }
     for (int p = 0; p < DEPTH / PAGE; p++) {
         page[p] = hone_alloc_aligned(2 * half, 1);
         if (!page[p]) abort();
-        for (int j = 0; j < 2 * PAGE; j++) {
-            for (int i = 0; i < HEAD; i++) {
-                row[i] = (float)hone_rng_f64(&rng) - 0.5f;
-            }
-            b->k->narrow[t]((unsigned char *)page[p] + (size_t)j * HEAD * size, row,
-                            HEAD);
+        for (int i = 0; i < 2 * PAGE * HEAD; i++) {
+            values[i] = (float)hone_rng_f64(&rng) - 0.5f;
         }
+        b->k->narrow[t](page[p], values, 2 * PAGE * HEAD);
     }
     attention_run r = {b,
-                       {.out = out,
+                       {.out = q + (size_t)n_row * N_Q * HEAD,
                         .q = q,
-                        .ldo = HEAD,
-                        .ldq = HEAD,
+                        .ldo = N_Q * HEAD,
+                        .ldq = N_Q * HEAD,
                         .page = page,
                         .v_offset = half,
-                        .n_q = n_q,
+                        .n_row = n_row,
+                        .n_q = N_Q,
                         .d_k = HEAD,
                         .d_v = HEAD,
                         .page_len = PAGE,
-                        .last = DEPTH - 1,
-                        .scale = 0.125f},
+                        .position = DEPTH - n_row,
+                        .split = -1,
+                        .scale = 0.125f,
+                        .state = state,
+                        .scratch = scratch},
                        t};
-    const double macs = 2.0 * n_q * HEAD * DEPTH / shortest(run_attention, &r);
-    printf("%-7s attention %-4s %d query heads: %6.1f (%5.1f/cycle)\n", b->k->tier,
-           hone_dtype_get(t)->name, n_q, macs, macs / b->ghz);
+    const double macs = 2.0 * n_row * N_Q * HEAD * DEPTH / shortest(run_attention, &r);
+    printf("%-7s attention %-4s %2d rows of %d heads: %6.1f (%5.1f/cycle)\n",
+           b->k->tier, hone_dtype_get(t)->name, n_row, N_Q, macs, macs / b->ghz);
     for (int p = 0; p < DEPTH / PAGE; p++) {
         hone_free(page[p]);
     }
+    hone_free(values);
+    hone_free(q);
+    hone_free(state);
+    hone_free(scratch);
 }
 
 int main(int argc, char **argv)
@@ -238,9 +250,9 @@ int main(int argc, char **argv)
             if (argc > 2 && strcasecmp(argv[2], hone_dtype_get(t)->name) != 0) continue;
             bench_type(&b, (hone_dtype)t);
         }
-        for (int q = 1; argc <= 2 && q <= 4; q *= 4) {
-            bench_attention(&b, HONE_F32, q);
-            bench_attention(&b, HONE_F16, q);
+        for (int n = 1; argc <= 2 && n <= 16; n *= 16) {
+            bench_attention(&b, HONE_F32, n);
+            bench_attention(&b, HONE_F16, n);
         }
     }
     return 0;

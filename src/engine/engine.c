@@ -135,12 +135,13 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
         return hone_fail(err, HONE_E_NOMEM, "out of memory");
     HONE_TRY(hone_pool_new(&e->pool, o->n_thread, err));
     size_t bytes;
-    HONE_TRY(hone_executor_plan(program, &e->kernels, o->n_thread, o->n_batch, n_out,
-                                &bytes, err));
+    const hone_step_limits limits = {o->n_thread, o->n_batch, n_out, o->n_ctx};
+    HONE_TRY(
+        hone_executor_plan(program, &e->kernels, &e->layout, &limits, &bytes, err));
     e->step_bytes = bytes;
     HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, NULL, NULL, err));
     return hone_executor_new(&e->executor, program, &e->kernels, e->pack, e->pool,
-                             &e->layout, o->n_batch, n_out, err);
+                             &e->layout, &limits, err);
 }
 
 hone_status hone_engine_new(hone_engine **out, const hone_model *model,

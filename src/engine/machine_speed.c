@@ -163,12 +163,13 @@ hone_status hone_plan_model(const hone_model *m, int n_ctx, const char *kv_type,
     HONE_TRY(hone_kv_layout_init(&layout, p, type, PAGE_LEN, err));
     const uint64_t pages = ((uint64_t)n_ctx + PAGE_LEN - 1) / PAGE_LEN;
     const uint64_t kv = pages * layout.page_bytes * (uint64_t)n_sequence;
-    hone_kv_layout_release(&layout);
     const int batch = n_ctx < N_BATCH ? n_ctx : N_BATCH;
+    const hone_step_limits limits = {n_thread, batch, batch < 8 ? batch : 8, n_ctx};
     hone_kernels k;
     hone_kernels_init(&k, hone_cpu_flags());
-    HONE_TRY(
-        hone_executor_plan(p, &k, n_thread, batch, batch < 8 ? batch : 8, &step, err));
+    const hone_status s = hone_executor_plan(p, &k, &layout, &limits, &step, err);
+    hone_kv_layout_release(&layout);
+    if (s) return s;
     const hone_tokenizer *tok = hone_model_tokenizer(m);
     *out = (hone_plan_info){
         .weights_bytes = hone_model_get_info(m)->weight_bytes,

@@ -1,14 +1,28 @@
 /* attention_tmpl.h - attention over pages for one tier; comes behind vec_<isa>.h.
  *
- * A page is absorbed in three steps: scores of its positions for every query head,
- * their exponentials against the running maximum, and the weighted sum of its values.
- * Keys and values are read once for all heads that share them. */
+ * Queries (every head of every row that shares the K/V head) are taken a few at a time
+ * against one page.  The page is widened to floats once for all of them.  Keys lie
+ * transposed in a page, so 16 scores come out of 16 lanes:
+ *
+ *     s[j] = sum_i q[i] * kt[i][j]         lanes are positions j, one addition an i
+ *     p    = exp(s - max)                  max over the pages of this split so far
+ *     out  = out * exp(old max - max) + sum_j p[j] * v[j]    lanes are columns of v
+ *
+ * Each sum runs in one order whatever queries stand beside; positions a query does not
+ * see have p = 0.  Splits of HONE_SPLIT_LEN positions end in states of their own, which
+ * are merged in order. */
 #include <math.h>
 
 #include "kernel/exp_tmpl.h"
 #include "kernel/kernel_tiers.h"
 
-/* Sixteen elements at p, or the first n of them with zeros behind. */
+enum {
+    Q_COLS = VEC_QUERY_COLS, /* queries of a tile */
+    O_VECS = VEC_QUERY_VECS, /* vectors of out of a tile */
+    KEY_VECS = 2,            /* vectors of scores of a tile */
+    STATE_HEAD = 16          /* floats of a state before its output */
+};
+
 typedef vf load_fn(const unsigned char *p);
 
 VEC_INLINE vf kv_f32(const unsigned char *p)
@@ -26,6 +40,14 @@ VEC_INLINE vf kv_bf16(const unsigned char *p)
     return vf_load_bf16(p);
 }
 
+/* One page as floats: kt [d_k][k_stride], v [page_len][v_stride]. */
+typedef struct wide_page {
+    float *kt, *v;
+    int k_stride, v_stride;
+    int start;    /* position of slot 0 */
+    int from, to; /* slots that some query sees */
+} wide_page;
+
 VEC_INLINE vf kv_some(const unsigned char *p, int n, load_fn *load, int size)
 {
     if (n >= 16) return load(p);
@@ -34,115 +56,268 @@ VEC_INLINE vf kv_some(const unsigned char *p, int n, load_fn *load, int size)
     return load(tail);
 }
 
-VEC_INLINE float dot_key(const float *q, const unsigned char *k, int d, load_fn *load,
-                         int size)
+VEC_INLINE void widen_page(const wide_page *w, const hone_attention_args *a,
+                           const unsigned char *page, load_fn *load, int size)
 {
-    vf acc = vf_zero();
-    int i = 0;
-    for (; i + 16 <= d; i += 16) {
-        acc = vf_fma(vf_load(q + i), load(k + (size_t)(i * size)), acc);
+    for (int i = 0; i < a->d_k; i++) {
+        const int row = i * w->k_stride;
+        const unsigned char *from = page + a->k_offset + (size_t)(row * size);
+        for (int j = w->from & ~15; j < w->to; j += 16) {
+            vf_store(w->kt + row + j, load(from + (size_t)(j * size)));
+        }
     }
-    if (i < d) {
-        const vf kv = kv_some(k + (size_t)(i * size), d - i, load, size);
-        acc = vf_fma(vf_load_n(q + i, d - i), kv, acc);
+    for (int j = w->from; j < w->to; j++) {
+        const unsigned char *from = page + a->v_offset + (size_t)(j * a->d_v * size);
+        for (int i = 0; i < a->d_v; i += 16) {
+            vf_store(w->v + (size_t)j * (size_t)w->v_stride + i,
+                     kv_some(from + (size_t)(i * size), a->d_v - i, load, size));
+        }
     }
-    return vf_sum(acc);
 }
 
-/* Scores to exp(score - max) in place, n rounded up to 16 with zeros; returns the sum. */
-VEC_INLINE float exponentials(float *s, int n, float max)
+/* Scores of C queries, a constant, against V vectors of slots from j on. */
+VEC_INLINE void score_tile(float (*s)[HONE_PAGE_MAX], const float *const *q,
+                           const wide_page *w, int d_k, float scale, int j, int C,
+                           int V)
 {
-    const vf m = vf_set1(max);
-    vf total = vf_zero();
-    for (int i = 0; i < n; i += 16) {
-        const vf v = vec_exp(vf_sub(vf_load(s + i), m));
-        vf_store_n(s + i, v, 16);
-        if (n - i < 16) {
-            for (int j = n; j < i + 16; j++) {
-                s[j] = 0.0f;
+    vf acc[Q_COLS * KEY_VECS];
+    for (int i = 0; i < C * V; i++) {
+        acc[i] = vf_zero();
+    }
+    for (int i = 0; i < d_k; i++) {
+        const float *kt = w->kt + (ptrdiff_t)i * w->k_stride + j;
+        vf k[KEY_VECS];
+        for (int v = 0; v < V; v++) {
+            k[v] = vf_load(kt + 16 * v);
+        }
+        for (int c = 0; c < C; c++) {
+            const vf x = vf_set1(q[c][i]);
+            for (int v = 0; v < V; v++) {
+                acc[c * V + v] = vf_fma(x, k[v], acc[c * V + v]);
             }
         }
-        total = vf_add(total, vf_load(s + i));
     }
-    return vf_sum(total);
-}
-
-/* out = out * rescale + sum_j p[j] * v[j] for n values, 16 columns at a time. */
-VEC_INLINE void add_values(float *out, float rescale, const float *p, int n,
-                           const unsigned char *v, int d, load_fn *load, int size)
-{
-    const size_t stride = (size_t)(d * size);
-    for (int i = 0; i < d; i += 16) {
-        const int len = d - i < 16 ? d - i : 16;
-        vf acc = vf_mul(vf_load_n(out + i, len), vf_set1(rescale));
-        const unsigned char *column = v + (size_t)(i * size);
-        for (int j = 0; j < n; j++) {
-            const vf vv = kv_some(column + (size_t)j * stride, len, load, size);
-            acc = vf_fma(vf_set1(p[j]), vv, acc);
+    for (int c = 0; c < C; c++) {
+        for (int v = 0; v < V; v++) {
+            vf_store(s[c] + j + 16 * v, vf_mul(acc[c * V + v], vf_set1(scale)));
         }
-        vf_store_n(out + i, acc, len);
     }
 }
 
-typedef struct head_state {
-    float max, total;
-} head_state;
-
-/* Absorb positions from .. from+n-1 of one page for one head. */
-VEC_INLINE void absorb(const hone_attention_args *a, int head, head_state *st,
-                       const unsigned char *page, int from, int n, load_fn *load,
-                       int size)
+/* Slots of the page that the query at `position` sees: *from .. returned value. */
+VEC_INLINE int seen(const hone_attention_args *a, const wide_page *w, int position,
+                    int *from)
 {
-    float s[HONE_PAGE_MAX + 16];
-    const unsigned char *k = page + a->k_offset + (size_t)(from * a->d_k * size);
-    const unsigned char *v = page + a->v_offset + (size_t)(from * a->d_v * size);
-    const float *q = a->q + (size_t)head * a->ldq;
-    float max = st->max;
-    for (int j = 0; j < n; j++) {
-        s[j] =
-            a->scale * dot_key(q, k + (size_t)(j * a->d_k * size), a->d_k, load, size);
-        if (a->softcap > 0.0f) s[j] = a->softcap * tanhf(s[j] / a->softcap);
-        if (s[j] > max) max = s[j];
+    const int first = a->window > 0 ? position - a->window + 1 - w->start : 0;
+    const int to = position + 1 - w->start;
+    *from = first > w->from ? first : w->from;
+    return to < w->to ? to : w->to;
+}
+
+/* Scores to exp(score - max) in place and the state's max and sum brought up to date;
+ * returns what the state's output is to be multiplied with. */
+VEC_INLINE float soften(float *s, const hone_attention_args *a, const wide_page *w,
+                        int position, float *state)
+{
+    int from;
+    const int to = seen(a, w, position, &from), begin = w->from & ~15;
+    const int end = (w->to + 15) & ~15;
+    for (int j = begin; j < from; j++) {
+        s[j] = -INFINITY;
     }
-    for (int j = n; j % 16; j++) {
-        s[j] = max; /* masked out by exponentials() */
+    for (int j = to > begin ? to : begin; j < end; j++) {
+        s[j] = -INFINITY;
     }
-    const float rescale = st->total > 0.0f ? expf(st->max - max) : 0.0f;
-    const float sum = exponentials(s, n, max);
-    st->total = st->total * rescale + sum;
-    st->max = max;
-    add_values(a->out + (size_t)head * a->ldo, rescale, s, n, v, a->d_v, load, size);
+    for (int j = from; a->softcap > 0.0f && j < to; j++) {
+        s[j] = a->softcap * tanhf(s[j] / a->softcap);
+    }
+    vf most = vf_load(s + begin);
+    for (int j = begin + 16; j < end; j += 16) {
+        most = vf_max(most, vf_load(s + j));
+    }
+    const float page_max = vf_greatest(most);
+    const float max = page_max > state[0] ? page_max : state[0];
+    const float rescale = state[1] > 0.0f ? expf(state[0] - max) : 0.0f;
+    vf sum = vf_zero();
+    for (int j = begin; j < end; j += 16) {
+        const vf p = vec_exp(vf_sub(vf_load(s + j), vf_set1(max)));
+        vf_store(s + j, p);
+        sum = vf_add(sum, p);
+    }
+    state[0] = max;
+    state[1] = state[1] * rescale + vf_sum(sum);
+    return rescale;
+}
+
+/* out[c] = out[c] * rescale[c] + sum_j s[c][j] * v[j], V vectors of columns from i on. */
+VEC_INLINE void value_tile(float *const *out, const float *rescale,
+                           float (*s)[HONE_PAGE_MAX], const wide_page *w, int i, int C,
+                           int V)
+{
+    vf acc[Q_COLS * O_VECS];
+    for (int c = 0; c < C; c++) {
+        for (int v = 0; v < V; v++) {
+            acc[c * V + v] = vf_mul(vf_load(out[c] + i + 16 * v), vf_set1(rescale[c]));
+        }
+    }
+    for (int j = w->from; j < w->to; j++) {
+        const float *row = w->v + (ptrdiff_t)j * w->v_stride + i;
+        vf x[O_VECS];
+        for (int v = 0; v < V; v++) {
+            x[v] = vf_load(row + 16 * v);
+        }
+        for (int c = 0; c < C; c++) {
+            const vf p = vf_set1(s[c][j]);
+            for (int v = 0; v < V; v++) {
+                acc[c * V + v] = vf_fma(p, x[v], acc[c * V + v]);
+            }
+        }
+    }
+    for (int c = 0; c < C; c++) {
+        for (int v = 0; v < V; v++) {
+            vf_store(out[c] + i + 16 * v, acc[c * V + v]);
+        }
+    }
+}
+
+/* C queries, a constant, from number u on against one page. */
+VEC_INLINE void query_tile(const hone_attention_args *a, const wide_page *w,
+                           float *states, int u, int C)
+{
+    _Alignas(64) float s[Q_COLS][HONE_PAGE_MAX];
+    const float *q[Q_COLS];
+    float *out[Q_COLS], rescale[Q_COLS];
+    const int len = hone_state_len(a->d_v), end = (w->to + 15) & ~15;
+    for (int c = 0; c < C; c++) {
+        const int row = (u + c) / a->n_q, head = (u + c) % a->n_q;
+        q[c] = a->q + (size_t)row * a->ldq + (ptrdiff_t)head * a->d_k;
+        out[c] = states + (ptrdiff_t)(u + c) * len + STATE_HEAD;
+    }
+    int j = w->from & ~15;
+    for (; j + 32 <= end; j += 32) {
+        score_tile(s, q, w, a->d_k, a->scale, j, C, 2);
+    }
+    for (; j < end; j += 16) {
+        score_tile(s, q, w, a->d_k, a->scale, j, C, 1);
+    }
+    for (int c = 0; c < C; c++) {
+        const int position = a->position + (u + c) / a->n_q;
+        rescale[c] = soften(s[c], a, w, position, out[c] - STATE_HEAD);
+    }
+    int i = 0;
+    for (; i + 16 * O_VECS <= w->v_stride; i += 16 * O_VECS) {
+        value_tile(out, rescale, s, w, i, C, O_VECS);
+    }
+    for (; i < w->v_stride; i += 16) {
+        value_tile(out, rescale, s, w, i, C, 1);
+    }
+}
+
+/* One page for all rows that see something of it. */
+VEC_INLINE void attend_page(const hone_attention_args *a, int number, float *states,
+                            load_fn *load, int size)
+{
+    const int start = number * a->page_len, end = start + a->page_len;
+    /* rows whose last position is in the page or behind, whose first before its end */
+    const int lo = start > a->position ? start - a->position : 0;
+    int hi = a->n_row;
+    if (a->window > 0 && end - 1 + a->window - a->position < hi) {
+        hi = end - 1 + a->window - a->position;
+    }
+    if (lo >= hi) return;
+    wide_page w = {.k_stride = hone_page_stride(a->page_len),
+                   .v_stride = (a->d_v + 15) & ~15,
+                   .start = start};
+    w.kt = a->scratch;
+    w.v = w.kt + (ptrdiff_t)a->d_k * w.k_stride;
+    const int last = a->position + hi - 1 - start;
+    const int first = a->window > 0 ? a->position + lo - a->window + 1 - start : 0;
+    w.to = last + 1 < a->page_len ? last + 1 : a->page_len;
+    w.from = first > 0 ? first : 0;
+    widen_page(&w, a, a->page[number], load, size);
+    int u = lo * a->n_q;
+    for (; u + Q_COLS <= hi * a->n_q; u += Q_COLS) {
+        query_tile(a, &w, states, u, Q_COLS);
+    }
+    for (; Q_COLS > 4 && u + 4 <= hi * a->n_q; u += 4) {
+        query_tile(a, &w, states, u, 4);
+    }
+    for (; Q_COLS > 2 && u + 2 <= hi * a->n_q; u += 2) {
+        query_tile(a, &w, states, u, 2);
+    }
+    for (; u < hi * a->n_q; u++) {
+        query_tile(a, &w, states, u, 1);
+    }
+}
+
+/* into = into and from together; an empty one has sum 0. */
+static void VEC_TIER(merge)(float *into, const float *from, int d_v)
+{
+    const int len = hone_state_len(d_v);
+    if (from[1] == 0.0f) return;
+    if (into[1] == 0.0f) {
+        memcpy(into, from, (size_t)len * sizeof *into);
+        return;
+    }
+    const float max = into[0] > from[0] ? into[0] : from[0];
+    const float a = expf(into[0] - max), b = expf(from[0] - max);
+    into[0] = max;
+    into[1] = into[1] * a + from[1] * b;
+    for (int i = STATE_HEAD; i < len; i += 16) {
+        const vf x = vf_mul(vf_load(into + i), vf_set1(a));
+        vf_store(into + i, vf_fma(vf_load(from + i), vf_set1(b), x));
+    }
+}
+
+static void VEC_TIER(finish)(float *out, const float *state, int d_v)
+{
+    const vf total = vf_set1(state[1]);
+    for (int i = 0; i < d_v; i += 16) {
+        const vf x = vf_div(vf_load(state + STATE_HEAD + i), total);
+        vf_store_n(out + i, x, d_v - i < 16 ? d_v - i : 16);
+    }
+}
+
+VEC_INLINE void attend_split(const hone_attention_args *a, int split, float *states,
+                             load_fn *load, int size)
+{
+    const int pages = hone_split_pages(a->page_len);
+    const int last = (a->position + a->n_row - 1) / a->page_len;
+    const int end = (split + 1) * pages < last + 1 ? (split + 1) * pages : last + 1;
+    const int n = a->n_row * a->n_q, len = hone_state_len(a->d_v);
+    for (int u = 0; u < n; u++) {
+        memset(states + (ptrdiff_t)u * len, 0, (size_t)len * sizeof *states);
+        states[(ptrdiff_t)u * len] = -INFINITY;
+    }
+    for (int p = split * pages; p < end; p++) {
+        attend_page(a, p, states, load, size);
+    }
 }
 
 VEC_INLINE void attend(const hone_attention_args *a, load_fn *load, int size)
 {
-    enum {
-        HEADS = 16 /* heads that walk the pages together */
-    };
-    for (int h0 = 0; h0 < a->n_q; h0 += HEADS) {
-        const int n_h = a->n_q - h0 < HEADS ? a->n_q - h0 : HEADS;
-        head_state st[HEADS];
-        for (int h = 0; h < n_h; h++) {
-            st[h] = (head_state){-INFINITY, 0.0f};
-            memset(a->out + (size_t)(h0 + h) * a->ldo, 0,
-                   (size_t)a->d_v * sizeof(float));
+    if (a->split >= 0) {
+        attend_split(a, a->split, a->state, load, size);
+        return;
+    }
+    const int n = a->n_row * a->n_q, len = hone_state_len(a->d_v);
+    float *sum = a->state, *part = sum + (ptrdiff_t)n * len;
+    int first = a->position - a->window + 1;
+    if (a->window <= 0 || first < 0) first = 0;
+    const int split_len = hone_split_pages(a->page_len) * a->page_len;
+    const int from = first / split_len, to = (a->position + a->n_row - 1) / split_len;
+    attend_split(a, from, sum, load, size);
+    for (int s = from + 1; s <= to; s++) {
+        attend_split(a, s, part, load, size);
+        for (int u = 0; u < n; u++) {
+            VEC_TIER(merge)
+            (sum + (ptrdiff_t)u * len, part + (ptrdiff_t)u * len, a->d_v);
         }
-        for (int j = a->first; j <= a->last;) {
-            const int from = j % a->page_len;
-            int n = a->page_len - from;
-            if (n > a->last - j + 1) n = a->last - j + 1;
-            const unsigned char *page = a->page[j / a->page_len];
-            for (int h = 0; h < n_h; h++) {
-                absorb(a, h0 + h, &st[h], page, from, n, load, size);
-            }
-            j += n;
-        }
-        for (int h = 0; h < n_h; h++) {
-            float *out = a->out + (size_t)(h0 + h) * a->ldo;
-            for (int i = 0; i < a->d_v; i++) {
-                out[i] /= st[h].total;
-            }
-        }
+    }
+    for (int u = 0; u < n; u++) {
+        float *out =
+            a->out + (size_t)(u / a->n_q) * a->ldo + (ptrdiff_t)(u % a->n_q) * a->d_v;
+        VEC_TIER(finish)(out, sum + (ptrdiff_t)u * len, a->d_v);
     }
 }
 

@@ -157,34 +157,76 @@ typedef void hone_linear_fn(float *y, size_t ldy, const hone_matrix *w, int n0, 
  * Source: Su et al. 2021, arXiv:2104.09864, sec. 3.2.2. */
 typedef void hone_rope_fn(float *x, const float *cos_sin, int n_rot, bool interleaved);
 
-/* Attention of the query heads that share one K/V head, for one token:
+/* Attention of the query heads that share one K/V head, for consecutive rows of one
+ * sequence:
  *
  *     s[j] = scale * q . k[j],  p = softmax(s),  out = sum_j p[j] v[j]
  *
- * for positions first .. last.  Position j lies in page[j / page_len] at slot
- * j % page_len: its key starts k_offset + slot * d_k elements into the page, its value
- * v_offset + slot * d_v elements (offsets in bytes).
+ * where row r, at position + r, sees the positions up to its own, the last `window` of
+ * them if that is not 0.  Position j lies in page[j / page_len] at slot j % page_len.
+ * Keys are transposed in a page: element i of the key in `slot` is element
+ * i * hone_page_stride(page_len) + slot behind k_offset; values are rows of d_v behind
+ * v_offset + slot * d_v (offsets in bytes).  Lanes of the stride that hold no key are read
+ * and not used.
  *
- * One pass with a running maximum; pages are absorbed in order, so the result depends on
- * page borders and not on how tokens were batched.  Within 2e-5 * max |v| of f64 for f32
- * keys and values and |s| < 80.
- * Source: Dao et al. 2022, arXiv:2205.14135, sec. 3.1 (running softmax). */
+ * Positions are absorbed page by page with a running maximum, in splits of
+ * hone_split_pages() pages, whose states are merged in order: the result depends on the
+ * sequence alone and not on what is computed with it.  Within 2e-5 * max |v| of f64 for
+ * f32 keys and values and |s| < 80.
+ *
+ *   split    -1: all, into out; else only that split, into state, for a merge by others
+ *   state    [n_row * n_q][hone_state_len(d_v)], twice that for split -1
+ *   scratch  hone_attention_scratch() floats; both 64-byte aligned
+ *
+ * Source: Dao et al. 2022, arXiv:2205.14135, sec. 3.1 (running softmax); Dao et al.,
+ * Flash-Decoding (splits over keys). */
 typedef struct hone_attention_args {
-    float *out;     /* [n_q, d_v], row stride ldo floats */
-    const float *q; /* [n_q, d_k], row stride ldq floats */
+    float *out;     /* [n_row, n_q, d_v], rows ldo floats apart */
+    const float *q; /* [n_row, n_q, d_k], rows ldq floats apart */
     size_t ldo, ldq;
     void *const *page; /* page table of the sequence */
     size_t k_offset, v_offset;
-    int n_q, d_k, d_v;
-    int page_len;    /* positions a page, at most HONE_PAGE_MAX */
-    int first, last; /* first <= last */
+    int n_row, n_q, d_k, d_v;
+    int page_len; /* positions a page, at most HONE_PAGE_MAX */
+    int position; /* of row 0 */
+    int window;
+    int split;
     float scale;
     float softcap; /* s = softcap * tanh(s / softcap) where > 0 */
+    float *state, *scratch;
 } hone_attention_args;
 
-#define HONE_PAGE_MAX 256
+#define HONE_PAGE_MAX  256
+#define HONE_SPLIT_LEN 512 /* positions of a split, about */
 
 typedef void hone_attention_fn(const hone_attention_args *a);
+
+/* Merge one state into another; divide a state into its output [d_v]. */
+typedef void hone_attention_merge_fn(float *into, const float *from, int d_v);
+typedef void hone_attention_finish_fn(float *out, const float *state, int d_v);
+
+/* Elements between the key rows of a page. */
+static inline int hone_page_stride(int page_len)
+{
+    return (page_len + 15) & ~15;
+}
+
+static inline int hone_split_pages(int page_len)
+{
+    return page_len < HONE_SPLIT_LEN ? HONE_SPLIT_LEN / page_len : 1;
+}
+
+/* Floats of a state: maximum, sum, up to 14 unused, the output before division. */
+static inline int hone_state_len(int d_v)
+{
+    return 16 + ((d_v + 15) & ~15);
+}
+
+static inline size_t hone_attention_scratch(int d_k, int d_v, int page_len)
+{
+    const size_t stride = (size_t)hone_page_stride(page_len);
+    return stride * ((size_t)d_k + (size_t)((d_v + 15) & ~15));
+}
 
 /* Gated activation: y[i] = act(gate[i]) * up[i]; y may be gate or up. */
 typedef void hone_gate_fn(float *y, const float *gate, const float *up, int n);
@@ -210,6 +252,8 @@ typedef struct hone_kernels {
     hone_narrow_fn *narrow[HONE_N_DTYPE];       /* NULL but for F32, F16, BF16 */
     hone_linear_fn *linear[HONE_N_DTYPE];       /* NULL for integers and F64 */
     hone_attention_fn *attention[HONE_N_DTYPE]; /* by K/V type; F32, F16, BF16 */
+    hone_attention_merge_fn *merge;
+    hone_attention_finish_fn *finish;
     hone_gate_fn *gate[HONE_N_ACT];
     hone_rmsnorm_fn *rmsnorm;
     hone_quantize_fn *quantize;

@@ -18,33 +18,36 @@ static void rope_ref(float *x, const float *cos_sin, int n_rot, bool interleaved
     }
 }
 
-static float load(const void *row, int i, hone_dtype type)
+static float load(const void *row, size_t i, hone_dtype type)
 {
     if (type == HONE_F32) return ((const float *)row)[i];
     const uint16_t h = ((const uint16_t *)row)[i];
     return type == HONE_F16 ? hone_f16_to_f32(h) : hone_bf16_to_f32(h);
 }
 
-/* One query head: two passes over the positions, so that the definition shows. */
-static void attend(const hone_attention_args *a, int head, hone_dtype type)
+/* What one query sees of positions from .. to: two passes, so that the definition
+ * shows.  The state is that of hone_attention_args. */
+static void attend(const hone_attention_args *a, int row, int head, int from, int to,
+                   hone_dtype type, float *state)
 {
     const size_t size = hone_dtype_get(type)->bytes;
-    const float *q = a->q + (size_t)head * a->ldq;
-    float *out = a->out + (size_t)head * a->ldo;
+    const size_t stride = (size_t)hone_page_stride(a->page_len);
+    const float *q = a->q + (size_t)row * a->ldq + (ptrdiff_t)head * a->d_k;
+    float *out = state + 16;
     double max = -INFINITY, total = 0.0;
 
     for (int i = 0; i < a->d_v; i++) {
         out[i] = 0.0f;
     }
     for (int pass = 0; pass < 2; pass++) {
-        for (int j = a->first; j <= a->last; j++) {
+        for (int j = from; j <= to; j++) {
             const unsigned char *page = a->page[j / a->page_len];
             const size_t slot = (size_t)(j % a->page_len);
-            const void *k = page + a->k_offset + slot * (size_t)a->d_k * size;
+            const void *k = page + a->k_offset;
             const void *v = page + a->v_offset + slot * (size_t)a->d_v * size;
             double s = 0.0;
             for (int i = 0; i < a->d_k; i++) {
-                s += (double)q[i] * (double)load(k, i, type);
+                s += (double)q[i] * (double)load(k, (size_t)i * stride + slot, type);
             }
             s *= (double)a->scale;
             if (a->softcap > 0.0f) {
@@ -57,21 +60,58 @@ static void attend(const hone_attention_args *a, int head, hone_dtype type)
             const double p = exp(s - max);
             total += p;
             for (int i = 0; i < a->d_v; i++) {
-                out[i] += (float)p * load(v, i, type);
+                out[i] += (float)p * load(v, (size_t)i, type);
             }
         }
     }
-    for (int i = 0; i < a->d_v; i++) {
-        out[i] = (float)((double)out[i] / total);
+    state[0] = (float)max;
+    state[1] = (float)total;
+}
+
+static void merge_ref(float *into, const float *from, int d_v)
+{
+    if (from[1] == 0.0f) return;
+    const float max = fmaxf(into[0], from[0]);
+    const float a = into[1] == 0.0f ? 0.0f : expf(into[0] - max);
+    const float b = expf(from[0] - max);
+    into[0] = max;
+    into[1] = into[1] * a + from[1] * b;
+    for (int i = 16; i < 16 + d_v; i++) {
+        into[i] = into[i] * a + from[i] * b;
+    }
+}
+
+static void finish_ref(float *out, const float *state, int d_v)
+{
+    for (int i = 0; i < d_v; i++) {
+        out[i] = state[16 + i] / state[1];
+    }
+}
+
+static void attention(const hone_attention_args *a, hone_dtype type)
+{
+    const int split_len = hone_split_pages(a->page_len) * a->page_len;
+    for (int u = 0; u < a->n_row * a->n_q; u++) {
+        const int row = u / a->n_q, head = u % a->n_q, last = a->position + row;
+        float *state = a->state + (ptrdiff_t)u * hone_state_len(a->d_v);
+        int from = a->window > 0 && last >= a->window ? last - a->window + 1 : 0;
+        int to = last;
+        if (a->split < 0) {
+            attend(a, row, head, from, to, type, state);
+            finish_ref(a->out + (size_t)row * a->ldo + (ptrdiff_t)head * a->d_v, state,
+                       a->d_v);
+            continue;
+        }
+        if (from < a->split * split_len) from = a->split * split_len;
+        if (to > (a->split + 1) * split_len - 1) to = (a->split + 1) * split_len - 1;
+        attend(a, row, head, from, to, type, state);
     }
 }
 
 #define ATTENTION(name, type)                                                          \
     static void attention_##name##_ref(const hone_attention_args *a)                   \
     {                                                                                  \
-        for (int h = 0; h < a->n_q; h++) {                                             \
-            attend(a, h, type);                                                        \
-        }                                                                              \
+        attention(a, type);                                                            \
     }
 ATTENTION(f32, HONE_F32)
 ATTENTION(f16, HONE_F16)
@@ -84,4 +124,6 @@ void hone_kernels_init_ref_attention(hone_kernels *k)
     k->attention[HONE_F32] = attention_f32_ref;
     k->attention[HONE_F16] = attention_f16_ref;
     k->attention[HONE_BF16] = attention_bf16_ref;
+    k->merge = merge_ref;
+    k->finish = finish_ref;
 }

@@ -29,6 +29,8 @@ typedef struct memory {
     _Alignas(64) unsigned char panels[HONE_PANEL_ROWS * K * 4];
     _Alignas(64) unsigned char weight[N * K * 4];
     _Alignas(64) unsigned char page[2][2 * 16 * HEAD * 4];
+    _Alignas(64) float scratch[16 * (HEAD + 32)];
+    _Alignas(64) float state[2 * 4 * (16 + 32)];
     acts_memory acts[2];
 } memory;
 
@@ -131,39 +133,50 @@ static void test_linear(test *t, hone_dtype type)
     }
 }
 
+/* Two rows of two heads behind POSITIONS - 2 others. */
 static void test_attention(test *t, hone_dtype type)
 {
+    enum {
+        ROWS = 2,
+        HEADS = 2,
+        LEN = ROWS * HEADS * HEAD
+    };
     unsigned char(*page)[2 * 16 * HEAD * 4] = t->m->page;
-    float q[2 * HEAD], got[2 * HEAD], want[2 * HEAD], row[HEAD];
+    float q[LEN], got[LEN], want[LEN];
     if (!t->k->attention[type]) return;
     const size_t size = hone_dtype_get(type)->bytes;
-    for (int i = 0; i < 2 * HEAD; i++) {
+    for (int i = 0; i < LEN; i++) {
         q[i] = uniform(t);
     }
-    for (int j = 0; j < 2 * 2 * 16; j++) {
-        for (int i = 0; i < HEAD; i++) {
-            row[i] = uniform(t);
+    for (int p = 0; p < 2; p++) {
+        float values[2 * 16 * HEAD];
+        for (int i = 0; i < 2 * 16 * HEAD; i++) {
+            values[i] = uniform(t);
         }
-        t->ref->narrow[type](page[j / 32] + (size_t)(j % 32) * HEAD * size, row, HEAD);
+        t->ref->narrow[type](page[p], values, 2 * 16 * HEAD);
     }
     void *const pages[2] = {page[0], page[1]};
     hone_attention_args a = {.out = got,
                              .q = q,
-                             .ldo = HEAD,
-                             .ldq = HEAD,
+                             .ldo = HEADS * HEAD,
+                             .ldq = HEADS * HEAD,
                              .page = pages,
                              .v_offset = 16 * HEAD * size,
-                             .n_q = 2,
+                             .n_row = ROWS,
+                             .n_q = HEADS,
                              .d_k = HEAD,
                              .d_v = HEAD,
                              .page_len = 16,
-                             .first = 3,
-                             .last = POSITIONS - 1,
-                             .scale = 0.3f};
+                             .position = POSITIONS - ROWS,
+                             .window = 7,
+                             .split = -1,
+                             .scale = 0.3f,
+                             .state = t->m->state,
+                             .scratch = t->m->scratch};
     t->k->attention[type](&a);
     a.out = want;
     t->ref->attention[type](&a);
-    if (!close_to(got, want, 2 * HEAD, 1e-4)) {
+    if (!close_to(got, want, LEN, 1e-4)) {
         report(t, "attention", hone_dtype_get(type)->name);
     }
 }

@@ -15,6 +15,8 @@ static void VEC_TIER(fill_table)(hone_kernels *k)
     k->gate[HONE_ACT_SILU] = VEC_TIER(gate_silu);
     k->widen[HONE_F16] = VEC_TIER(widen_f16);
     k->narrow[HONE_F16] = VEC_TIER(narrow_f16);
+    k->merge = VEC_TIER(merge);
+    k->finish = VEC_TIER(finish);
     k->attention[HONE_F32] = VEC_TIER(attention_f32);
     k->attention[HONE_F16] = VEC_TIER(attention_f16);
     k->attention[HONE_BF16] = VEC_TIER(attention_bf16);

@@ -13,6 +13,8 @@
  *   VEC_TILE_COLS_16    by 16
  *   VEC_FLOAT_PANELS  the same for products of float weights straight from memory
  *   VEC_FLOAT_COLS
+ *   VEC_QUERY_COLS    queries, and vectors of their outputs, of an attention tile
+ *   VEC_QUERY_VECS
  *
  *   vf_zero set1 load store        load_n and store_n touch the first n lanes, 0..16,
  *   vf_load_n store_n                and load_n zeroes the rest

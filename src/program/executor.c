@@ -56,8 +56,9 @@ static void forms_needed(const hone_program *p, const hone_kernels *k,
 
 typedef struct part_sizes {
     size_t f, h, q, scale, minus; /* bytes of an hone_acts, each a whole cache line */
-    size_t row, tile;
+    size_t row, tile, query, state, page;
     size_t acts, scratch; /* of one hone_acts, of one thread */
+    size_t parts;         /* states of decode splits, of all threads */
 } part_sizes;
 
 static bool line_bytes(size_t n, size_t size, size_t *out)
@@ -92,12 +93,51 @@ static bool acts_sizes(const hone_program *p, const hone_kernels *k, int n_row,
            hone_add_size(sum, s->scale, &sum) && hone_add_size(sum, s->minus, &s->acts);
 }
 
-static bool scratch_sizes(const hone_program *p, const hone_kernels *k, part_sizes *s)
+/* What attention wants of a thread, and of all together, over the program's ops. */
+static bool attention_sizes(const hone_program *p, const hone_kv_layout *kv,
+                            int n_split, part_sizes *s)
+{
+    s->query = s->state = s->page = s->parts = 0;
+    for (size_t i = 0; i < p->n_op; i++) {
+        if (p->op[i].kind != HONE_OP_ATTENTION) continue;
+        const hone_attention *a = &p->op[i].attention;
+        const size_t group = (size_t)(a->n_head / a->n_head_kv);
+        const size_t len = (size_t)hone_state_len(a->d_v);
+        const size_t page = hone_attention_scratch(a->d_k, a->d_v, kv->page_len);
+        size_t query, state, all, parts;
+        if (!line_bytes(group * (size_t)a->d_k, sizeof(float), &query) ||
+            !line_bytes(2 * HONE_BLOCK_ROWS * group * len, sizeof(float), &state) ||
+            !line_bytes(page, sizeof(float), &all) ||
+            !hone_mul_size((size_t)n_split, HONE_SPLIT_ROWS * (size_t)a->n_head * len,
+                           &parts) ||
+            !line_bytes(parts, sizeof(float), &parts)) {
+            return false;
+        }
+        if (query > s->query) s->query = query;
+        if (state > s->state) s->state = state;
+        if (all > s->page) s->page = all;
+        if (parts > s->parts) s->parts = parts;
+    }
+    return true;
+}
+
+static bool scratch_sizes(const hone_program *p, const hone_kernels *k,
+                          const hone_kv_layout *kv, int n_split, part_sizes *s)
 {
     if (!acts_sizes(p, k, HONE_SMALL_STEP, s)) return false;
+    if (!attention_sizes(p, kv, n_split, s)) return false;
     return line_bytes((size_t)hone_program_widest(p), sizeof(float), &s->row) &&
            line_bytes(HONE_TILE_ROWS * HONE_TILE_COLS, sizeof(float), &s->tile) &&
-           hone_add_size(s->acts, 2 * s->row + 2 * s->tile, &s->scratch);
+           hone_add_size(s->acts, 2 * s->row + 2 * s->tile, &s->scratch) &&
+           hone_add_size(s->scratch, s->query + s->state, &s->scratch) &&
+           hone_add_size(s->scratch, s->page, &s->scratch);
+}
+
+/* Splits of the longest sequence. */
+static int split_max(const hone_kv_layout *kv, int n_ctx)
+{
+    const int len = hone_split_pages(kv->page_len) * kv->page_len;
+    return (n_ctx - 1) / len + 1;
 }
 
 static unsigned char *take(unsigned char **at, size_t bytes)
@@ -119,55 +159,63 @@ static hone_acts place_acts(unsigned char **at, const part_sizes *s)
 }
 
 static hone_status step_bytes(const hone_program *p, const hone_kernels *k,
-                              size_t plan_bytes, int n_thread, int n_row_max,
-                              size_t *bytes, hone_error *err)
+                              const hone_kv_layout *kv, const hone_step_limits *limits,
+                              size_t plan_bytes, size_t *bytes, hone_error *err)
 {
     part_sizes shared, own;
     size_t threads;
-    if (!acts_sizes(p, k, n_row_max, &shared) || !scratch_sizes(p, k, &own) ||
-        !hone_mul_size(own.scratch, (size_t)n_thread, &threads) ||
+    if (!acts_sizes(p, k, limits->n_row, &shared) ||
+        !scratch_sizes(p, k, kv, split_max(kv, limits->n_ctx), &own) ||
+        !hone_mul_size(own.scratch, (size_t)limits->n_thread, &threads) ||
         !hone_add_size(plan_bytes, shared.acts, bytes) ||
+        !hone_add_size(*bytes, own.parts, bytes) ||
         !hone_add_size(*bytes, threads, bytes)) {
         return hone_fail(err, HONE_E_LIMIT, "step: memory of %d rows does not fit",
-                         n_row_max);
+                         limits->n_row);
     }
     return HONE_OK;
 }
 
 hone_status hone_executor_plan(const hone_program *p, const hone_kernels *k,
-                               int n_thread, int n_row_max, int n_out_max,
+                               const hone_kv_layout *kv, const hone_step_limits *limits,
                                size_t *bytes, hone_error *err)
 {
     hone_plan plan;
-    HONE_TRY(hone_plan_init(&plan, p, n_row_max, n_out_max, err));
+    HONE_TRY(hone_plan_init(&plan, p, limits->n_row, limits->n_out, err));
     const size_t n = plan.bytes;
     hone_plan_release(&plan);
-    return step_bytes(p, k, n, n_thread, n_row_max, bytes, err);
+    return step_bytes(p, k, kv, limits, n, bytes, err);
 }
 
 /* One block for everything: values, shared activations, each thread's scratch. */
-static hone_status place_all(hone_executor *e, hone_error *err)
+static hone_status place_all(hone_executor *e, const hone_step_limits *limits,
+                             hone_error *err)
 {
-    const int n_thread = hone_pool_n_thread(e->pool);
     size_t bytes = 0;
     part_sizes shared, own;
-    HONE_TRY(step_bytes(e->program, e->kernels, e->plan.bytes, n_thread, e->n_row_max,
-                        &bytes, err));
+    HONE_TRY(
+        step_bytes(e->program, e->kernels, e->kv, limits, e->plan.bytes, &bytes, err));
     e->memory = hone_alloc_aligned(bytes, 1);
-    e->scratch = hone_alloc_zero((size_t)n_thread, sizeof *e->scratch);
-    if (!e->memory || !e->scratch) {
+    e->scratch = hone_alloc_zero((size_t)limits->n_thread, sizeof *e->scratch);
+    e->block = hone_alloc((size_t)limits->n_row, sizeof *e->block);
+    if (!e->memory || !e->scratch || !e->block) {
         return hone_fail(err, HONE_E_NOMEM, "step: cannot get %zu bytes", bytes);
     }
-    HONE_ASSERT(acts_sizes(e->program, e->kernels, e->n_row_max, &shared));
-    HONE_ASSERT(scratch_sizes(e->program, e->kernels, &own));
+    e->n_split_max = split_max(e->kv, limits->n_ctx);
+    HONE_ASSERT(acts_sizes(e->program, e->kernels, limits->n_row, &shared));
+    HONE_ASSERT(scratch_sizes(e->program, e->kernels, e->kv, e->n_split_max, &own));
     unsigned char *at = e->memory + e->plan.bytes;
     e->acts = place_acts(&at, &shared);
-    for (int i = 0; i < n_thread; i++) {
+    e->parts = (float *)(void *)take(&at, own.parts);
+    for (int i = 0; i < limits->n_thread; i++) {
         hone_scratch *s = &e->scratch[i];
         s->acts = place_acts(&at, &own);
         s->row = (float *)(void *)take(&at, own.row);
         s->gain = (float *)(void *)take(&at, own.row);
         s->tile = (float *)(void *)take(&at, 2 * own.tile);
+        s->query = (float *)(void *)take(&at, own.query);
+        s->state = (float *)(void *)take(&at, own.state);
+        s->page = (float *)(void *)take(&at, own.page);
     }
     HONE_ASSERT(at == e->memory + bytes);
     return HONE_OK;
@@ -193,10 +241,11 @@ static hone_status name_ops(hone_executor *e, hone_error *err)
 
 hone_status hone_executor_new(hone_executor **out, const hone_program *p,
                               const hone_kernels *k, const hone_pack *pack,
-                              hone_pool *pool, const hone_kv_layout *kv, int n_row_max,
-                              int n_out_max, hone_error *err)
+                              hone_pool *pool, const hone_kv_layout *kv,
+                              const hone_step_limits *limits, hone_error *err)
 {
-    HONE_ASSERT(p->finished && n_row_max > 0 && n_out_max > 0);
+    HONE_ASSERT(p->finished && limits->n_row > 0 && limits->n_out > 0);
+    HONE_ASSERT(limits->n_thread == hone_pool_n_thread(pool) && limits->n_ctx > 0);
     hone_executor *e = hone_alloc_zero(1, sizeof *e);
     if (!e) return hone_fail(err, HONE_E_NOMEM, "step: out of memory");
     e->program = p;
@@ -204,10 +253,10 @@ hone_status hone_executor_new(hone_executor **out, const hone_program *p,
     e->pack = pack;
     e->pool = pool;
     e->kv = kv;
-    e->n_row_max = n_row_max;
-    e->n_out_max = n_out_max;
-    hone_status s = hone_plan_init(&e->plan, p, n_row_max, n_out_max, err);
-    if (!s) s = place_all(e, err);
+    e->n_row_max = limits->n_row;
+    e->n_out_max = limits->n_out;
+    hone_status s = hone_plan_init(&e->plan, p, limits->n_row, limits->n_out, err);
+    if (!s) s = place_all(e, limits, err);
     if (!s) s = name_ops(e, err);
     if (s) {
         hone_executor_free(e);
@@ -223,6 +272,7 @@ void hone_executor_free(hone_executor *e)
     hone_plan_release(&e->plan);
     hone_free(e->memory);
     hone_free(e->scratch);
+    hone_free(e->block);
     hone_free(e->n_chunk);
     hone_free(e->trace);
     hone_free(e);
@@ -270,17 +320,24 @@ static void run_apart(hone_executor *e)
     }
 }
 
-/* No two rows of one sequence: rows of a sequence are adjacent in order of position,
- * so neighbours tell. */
-static bool is_apart(const hone_step *step)
+/* Cut the step into blocks of rows that follow one another in a sequence.  `apart`: no
+ * sequence has two rows. */
+static void find_blocks(hone_executor *e)
 {
-    for (int i = 1; i < step->n_row; i++) {
-        for (int j = 0; j < i; j++) {
-            if (step->sequence[i] == step->sequence[j]) return false;
+    const hone_step *step = e->step;
+    e->n_block = 0;
+    e->apart = true;
+    for (int r = 0; r < step->n_row; r++) {
+        hone_block *b = e->n_block > 0 ? &e->block[e->n_block - 1] : NULL;
+        const bool same = b && step->sequence[r] == step->sequence[r - 1];
+        if (same) e->apart = false;
+        if (same && b->n < HONE_BLOCK_ROWS &&
+            step->position[r] == step->position[r - 1] + 1) {
+            b->n++;
+        } else {
+            e->block[e->n_block++] = (hone_block){r, 1};
         }
-        if (i >= HONE_SMALL_STEP * HONE_SMALL_STEP) return false; /* cheap enough */
     }
-    return true;
 }
 
 void hone_executor_run(hone_executor *e, const hone_step *step)
@@ -289,7 +346,7 @@ void hone_executor_run(hone_executor *e, const hone_step *step)
     HONE_ASSERT(step->n_out >= 0 && step->n_out <= e->n_out_max);
     e->step = step;
     e->run++;
-    e->apart = is_apart(step);
+    find_blocks(e);
     for (size_t i = 0; i < e->program->n_op; i++) {
         const hone_op *op = &e->program->op[i];
         hone_op_class_get(op->kind)->chunks(e, op, e->n_chunk + i * STAGES);

@@ -1,8 +1,8 @@
 /* executor.h - run a program on the threads of a pool.
  *
  *     hone_executor *e;
- *     HONE_TRY(hone_executor_new(&e, program, kernels, pack, pool, layout, n_row_max,
- *                                n_out_max, err));
+ *     HONE_TRY(hone_executor_new(&e, program, kernels, pack, pool, layout, &limits,
+ *                                err));
  *     hone_executor_run(e, &step);
  *     const float *logits = hone_executor_value(e, hone_program_logits(program));
  *     hone_executor_free(e);
@@ -16,14 +16,22 @@
 #include "program/pack.h"
 #include "program/program.h"
 
-/* One execution: rows (tokens) of any number of sequences.  Rows of one sequence come
- * in order of position.  All pointers are borrowed for the call. */
+/* What the memory of a step is sized for. */
+typedef struct hone_step_limits {
+    int n_thread; /* of the pool */
+    int n_row;    /* rows of a step */
+    int n_out;    /* of them with outputs */
+    int n_ctx;    /* positions of a sequence */
+} hone_step_limits;
+
+/* One execution: rows (tokens) of any number of sequences.  Rows of one sequence stand
+ * together, in order of position.  All pointers are borrowed for the call. */
 typedef struct hone_step {
-    int n_row;                 /* 1 .. n_row_max */
+    int n_row;                 /* 1 .. limits.n_row */
     const int32_t *token;      /* [n_row], below the vocabulary */
-    const int32_t *position;   /* [n_row] */
+    const int32_t *position;   /* [n_row], below limits.n_ctx */
     const int32_t *sequence;   /* [n_row], index into pages */
-    int n_out;                 /* 0 .. n_out_max */
+    int n_out;                 /* 0 .. limits.n_out */
     const int32_t *out_row;    /* [n_out], ascending row numbers */
     void *const *const *pages; /* [sequence]: page table that covers every position */
 } hone_step;
@@ -40,19 +48,18 @@ typedef struct hone_executor hone_executor;
 
 /* Everything is borrowed and must outlive the executor; the pack was made for the same
  * program and kernels. */
-HONE_MUST_CHECK hone_status hone_executor_new(hone_executor **out,
-                                              const hone_program *p,
-                                              const hone_kernels *k,
-                                              const hone_pack *pack, hone_pool *pool,
-                                              const hone_kv_layout *kv, int n_row_max,
-                                              int n_out_max, hone_error *err);
+HONE_MUST_CHECK hone_status
+hone_executor_new(hone_executor **out, const hone_program *p, const hone_kernels *k,
+                  const hone_pack *pack, hone_pool *pool, const hone_kv_layout *kv,
+                  const hone_step_limits *limits, hone_error *err);
 void hone_executor_free(hone_executor *e); /* NULL is fine */
 
-/* Bytes of the step's memory for these maxima, without making an executor: what
+/* Bytes of the step's memory for these limits, without making an executor: what
  * `hone plan` shows.  E_LIMIT when they do not fit. */
 HONE_MUST_CHECK hone_status hone_executor_plan(const hone_program *p,
-                                               const hone_kernels *k, int n_thread,
-                                               int n_row_max, int n_out_max,
+                                               const hone_kernels *k,
+                                               const hone_kv_layout *kv,
+                                               const hone_step_limits *limits,
                                                size_t *bytes, hone_error *err);
 
 void hone_executor_run(hone_executor *e, const hone_step *step);

@@ -35,7 +35,7 @@ hone_status hone_kv_layout_init(hone_kv_layout *l, const hone_program *p,
         const hone_attention *a = &op->attention;
         size_t k, v;
         hone_kv_slot *s = &l->slot[op->kv_slot];
-        if (!part_bytes(a->n_head_kv, page_len, a->d_k, type, &k) ||
+        if (!part_bytes(a->n_head_kv, hone_page_stride(page_len), a->d_k, type, &k) ||
             !part_bytes(a->n_head_kv, page_len, a->d_v, type, &v) ||
             !hone_add_size(l->page_bytes, k, &s->v_offset) ||
             !hone_add_size(s->v_offset, v, &l->page_bytes)) {

@@ -1,19 +1,50 @@
 /* op_attention.c - keys and values into pages, and attention over them.
  *
- * Stage 0 writes the pages of a step in which a sequence has several rows; stage 1
- * attends.  When every row belongs to another sequence, the thread that attends for a
- * K/V head writes that head's new key and value itself, and stage 0 has no chunks. */
+ * Decode steps, in which every row belongs to another sequence: in stage 0 each thread
+ * takes a row, a K/V head and a split of its positions; who has the last split writes
+ * the new key and value first.  Stage 1 merges the splits.  Other steps: stage 0 writes
+ * all keys and values, stage 1 takes blocks of rows that follow one another in a
+ * sequence. */
 #include <string.h>
 
 #include "program/op_internal.h"
 
-static void chunks(const hone_executor *e, const hone_op *op, int n_chunk[2])
+static int group_of(const hone_attention *a)
 {
-    n_chunk[0] = e->apart ? 0 : e->step->n_row;
-    n_chunk[1] = e->step->n_row * op->attention.n_head_kv;
+    return a->n_head / a->n_head_kv;
 }
 
-/* Norm and rotate `n` heads of width d, in place. */
+static int split_len(const hone_executor *e)
+{
+    return hone_split_pages(e->kv->page_len) * e->kv->page_len;
+}
+
+/* Splits that each row of a decode step is taken in; 1: each row whole. */
+static int n_split(const hone_executor *e)
+{
+    if (e->step->n_row > HONE_SPLIT_ROWS) return 1;
+    int n = 1;
+    for (int r = 0; r < e->step->n_row; r++) {
+        const int here = e->step->position[r] / split_len(e) + 1;
+        if (here > n) n = here;
+    }
+    return n;
+}
+
+static void chunks(const hone_executor *e, const hone_op *op, int n_chunk[2])
+{
+    const int n_head_kv = op->attention.n_head_kv, n_row = e->step->n_row;
+    if (e->apart) {
+        const int splits = n_split(e);
+        n_chunk[0] = n_row * n_head_kv * splits;
+        n_chunk[1] = splits > 1 ? n_row * n_head_kv : 0;
+    } else {
+        n_chunk[0] = n_row;
+        n_chunk[1] = e->n_block * n_head_kv;
+    }
+}
+
+/* Norm and rotate n heads of width d, in place. */
 static void prepare_heads(const hone_executor *e, const hone_op *op, float *x, int n,
                           int d, const hone_norm *norm, int row, hone_scratch *s)
 {
@@ -27,73 +58,175 @@ static void prepare_heads(const hone_executor *e, const hone_op *op, float *x, i
     }
 }
 
-/* Prepare query heads and the key of K/V head g of a row, and store key and value. */
+static size_t head_offset(const hone_executor *e, int g, int d, hone_dtype t)
+{
+    (void)e;
+    return (size_t)g * (size_t)d * hone_dtype_get(t)->bytes;
+}
+
+static size_t k_offset(const hone_executor *e, const hone_kv_slot *slot, int g)
+{
+    const int stride = hone_page_stride(e->kv->page_len);
+    return slot->k_offset + head_offset(e, g * stride, slot->d_k, e->kv->k_type);
+}
+
+static size_t v_offset(const hone_executor *e, const hone_kv_slot *slot, int g)
+{
+    return slot->v_offset +
+           head_offset(e, g * e->kv->page_len, slot->d_v, e->kv->v_type);
+}
+
+/* A key into its column of the page. */
+static void put_key(const hone_executor *e, unsigned char *to, int slot, const float *k,
+                    int d, unsigned char *narrow)
+{
+    const size_t size = hone_dtype_get(e->kv->k_type)->bytes;
+    const size_t stride = (size_t)hone_page_stride(e->kv->page_len) * size;
+    e->kernels->narrow[e->kv->k_type](narrow, k, (size_t)d);
+    for (size_t i = 0; i < (size_t)d; i++) {
+        memcpy(to + i * stride + (size_t)slot * size, narrow + i * size, size);
+    }
+}
+
+/* Prepare the key of K/V head g of a row, and store key and value. */
 static void write_head(const hone_executor *e, const hone_op *op, int row, int g,
                        hone_scratch *s)
 {
     const hone_attention *a = &op->attention;
     const hone_kv_slot *slot = &e->kv->slot[op->kv_slot];
-    const int group = a->n_head / a->n_head_kv;
     const int position = e->step->position[row], page_len = e->kv->page_len;
-    float *q = hone_value_row(e, op->in[0], row) + (size_t)g * (size_t)(group * a->d_k);
     float *k = hone_value_row(e, op->in[1], row) + (size_t)g * (size_t)a->d_k;
     const float *v = hone_value_row(e, op->in[2], row) + (size_t)g * (size_t)a->d_v;
-    prepare_heads(e, op, q, group, a->d_k, &a->q_norm, row, s);
     prepare_heads(e, op, k, 1, a->d_k, &a->k_norm, row, s);
 
     unsigned char *page = e->step->pages[e->step->sequence[row]][position / page_len];
-    const size_t at = (size_t)g * (size_t)page_len + (size_t)(position % page_len);
-    const size_t k_size = hone_dtype_get(e->kv->k_type)->bytes * (size_t)a->d_k;
+    const int at = position % page_len;
+    put_key(e, page + k_offset(e, slot, g), at, k, a->d_k, (unsigned char *)s->row);
     const size_t v_size = hone_dtype_get(e->kv->v_type)->bytes * (size_t)a->d_v;
-    e->kernels->narrow[e->kv->k_type](page + slot->k_offset + at * k_size, k,
-                                      (size_t)a->d_k);
-    e->kernels->narrow[e->kv->v_type](page + slot->v_offset + at * v_size, v,
-                                      (size_t)a->d_v);
+    e->kernels->narrow[e->kv->v_type](page + v_offset(e, slot, g) + (size_t)at * v_size,
+                                      v, (size_t)a->d_v);
 }
 
-static void attend(const hone_executor *e, const hone_op *op, int row, int g)
+/* Attention of K/V head g for n rows from `row` on; q is [n, group * d_k], rows ldq
+ * apart. */
+static void attend(const hone_executor *e, const hone_op *op, int row, int n, int g,
+                   const float *q, size_t ldq, int split, float *state, hone_scratch *s)
 {
     const hone_attention *a = &op->attention;
     const hone_kv_slot *slot = &e->kv->slot[op->kv_slot];
-    const int group = a->n_head / a->n_head_kv, page_len = e->kv->page_len;
-    const size_t k_size = hone_dtype_get(e->kv->k_type)->bytes * (size_t)a->d_k;
-    const size_t v_size = hone_dtype_get(e->kv->v_type)->bytes * (size_t)a->d_v;
-    const size_t head = (size_t)g * (size_t)page_len;
-    const int last = e->step->position[row];
+    const int group = group_of(a);
     const hone_attention_args args = {
         .out =
             hone_value_row(e, op->out[0], row) + (size_t)g * (size_t)(group * a->d_v),
-        .q = hone_value_row(e, op->in[0], row) + (size_t)g * (size_t)(group * a->d_k),
-        .ldo = (size_t)a->d_v,
-        .ldq = (size_t)a->d_k,
+        .q = q,
+        .ldo = (size_t)(a->n_head * a->d_v),
+        .ldq = ldq,
         .page = e->step->pages[e->step->sequence[row]],
-        .k_offset = slot->k_offset + head * k_size,
-        .v_offset = slot->v_offset + head * v_size,
+        .k_offset = k_offset(e, slot, g),
+        .v_offset = v_offset(e, slot, g),
+        .n_row = n,
         .n_q = group,
         .d_k = a->d_k,
         .d_v = a->d_v,
-        .page_len = page_len,
-        .first = a->window > 0 && last >= a->window ? last - a->window + 1 : 0,
-        .last = last,
+        .page_len = e->kv->page_len,
+        .position = e->step->position[row],
+        .window = a->window,
+        .split = split,
         .scale = a->scale,
         .softcap = a->softcap,
+        .state = state,
+        .scratch = s->page,
     };
     e->kernels->attention[e->kv->k_type](&args);
 }
 
+/* The state of a query head's split in a decode step. */
+static float *part(const hone_executor *e, const hone_attention *a, int row, int head,
+                   int split)
+{
+    const size_t n = (size_t)e->n_split_max;
+    const size_t i = ((size_t)row * (size_t)a->n_head + (size_t)head) +
+                     (size_t)split * HONE_SPLIT_ROWS * (size_t)a->n_head;
+    HONE_ASSERT((size_t)split < n);
+    return e->parts + i * (size_t)hone_state_len(a->d_v);
+}
+
+/* Stage 0 of a decode step: one split of one row and K/V head. */
+static void decode_split(hone_executor *e, const hone_op *op, int chunk,
+                         hone_scratch *s)
+{
+    const hone_attention *a = &op->attention;
+    const int splits = n_split(e), split = chunk % splits;
+    const int g = chunk / splits % a->n_head_kv, row = chunk / splits / a->n_head_kv;
+    const int position = e->step->position[row], last = position / split_len(e);
+    const int first = a->window > 0 && position >= a->window
+                          ? (position - a->window + 1) / split_len(e)
+                          : 0;
+    if (splits > 1 && (split > last || split < first)) return;
+    if (splits == 1 || split == last) write_head(e, op, row, g, s);
+
+    const int group = group_of(a);
+    const size_t len = (size_t)(group * a->d_k);
+    const float *from = hone_value_row(e, op->in[0], row) + (size_t)g * len;
+    memcpy(s->query, from, len * sizeof *from);
+    prepare_heads(e, op, s->query, group, a->d_k, &a->q_norm, row, s);
+    attend(e, op, row, 1, g, s->query, len, splits > 1 ? split : -1,
+           splits > 1 ? part(e, a, row, g * group, split) : s->state, s);
+}
+
+/* Stage 1: the splits of one row and K/V head together. */
+static void decode_merge(hone_executor *e, const hone_op *op, int chunk)
+{
+    const hone_attention *a = &op->attention;
+    const int g = chunk % a->n_head_kv, row = chunk / a->n_head_kv;
+    const int position = e->step->position[row], last = position / split_len(e);
+    const int first = a->window > 0 && position >= a->window
+                          ? (position - a->window + 1) / split_len(e)
+                          : 0;
+    for (int i = 0; i < group_of(a); i++) {
+        const int head = g * group_of(a) + i;
+        float *sum = part(e, a, row, head, first);
+        for (int split = first + 1; split <= last; split++) {
+            e->kernels->merge(sum, part(e, a, row, head, split), a->d_v);
+        }
+        e->kernels->finish(hone_value_row(e, op->out[0], row) +
+                               (size_t)head * (size_t)a->d_v,
+                           sum, a->d_v);
+    }
+}
+
+/* Stage 0 of other steps: one row's keys, values and queries. */
+static void write_row(hone_executor *e, const hone_op *op, int row, hone_scratch *s)
+{
+    const hone_attention *a = &op->attention;
+    for (int g = 0; g < a->n_head_kv; g++) {
+        write_head(e, op, row, g, s);
+    }
+    prepare_heads(e, op, hone_value_row(e, op->in[0], row), a->n_head, a->d_k,
+                  &a->q_norm, row, s);
+}
+
 static void run(hone_executor *e, const hone_op *op, int stage, int chunk, int thread)
 {
+    const hone_attention *a = &op->attention;
     hone_scratch *s = &e->scratch[thread];
-    const int n_head_kv = op->attention.n_head_kv;
-    if (stage == 0) {
-        for (int g = 0; g < n_head_kv; g++) {
-            write_head(e, op, chunk, g, s);
-        }
+    if (e->apart) {
+        if (stage == 0)
+            decode_split(e, op, chunk, s);
+        else
+            decode_merge(e, op, chunk);
         return;
     }
-    const int row = chunk / n_head_kv, g = chunk % n_head_kv;
-    if (e->apart) write_head(e, op, row, g, s);
-    attend(e, op, row, g);
+    if (stage == 0) {
+        write_row(e, op, chunk, s);
+        return;
+    }
+    const int g = chunk % a->n_head_kv;
+    /* late blocks see most and take longest: first */
+    const hone_block *b = &e->block[e->n_block - 1 - chunk / a->n_head_kv];
+    const float *q = hone_value_row(e, op->in[0], b->row) +
+                     (size_t)g * (size_t)(group_of(a) * a->d_k);
+    attend(e, op, b->row, b->n, g, q, (size_t)(a->n_head * a->d_k), -1, s->state, s);
 }
 
 const hone_op_class hone_op_class_attention = {"attention", chunks, run};

@@ -78,6 +78,9 @@ typedef struct hone_scratch {
     float *row;     /* [widest value or weight column] for one row */
     float *gain;    /* the same, for a widened norm gain */
     float *tile;    /* two tiles of HONE_TILE_ROWS by HONE_TILE_COLS */
+    float *query;   /* the query heads of one K/V head */
+    float *state;   /* states of a block of rows, twice */
+    float *page;    /* one page as floats */
     hone_acts acts; /* this thread's own activations of up to HONE_SMALL_STEP rows */
     uint64_t tag;   /* what acts holds: run number and op */
 } hone_scratch;
@@ -85,8 +88,15 @@ typedef struct hone_scratch {
 enum {
     HONE_SMALL_STEP = 4,  /* rows up to which each thread prepares activations itself */
     HONE_TILE_COLS = 256, /* step rows of a gated tile */
-    HONE_TILE_ROWS = 64   /* weight rows of one chunk, at most */
+    HONE_TILE_ROWS = 64,  /* weight rows of one chunk, at most */
+    HONE_BLOCK_ROWS = 16, /* step rows that attend together, at most */
+    HONE_SPLIT_ROWS = 4   /* rows of a decode step up to which positions are split */
 };
+
+/* Rows of one sequence that follow one another. */
+typedef struct hone_block {
+    int row, n;
+} hone_block;
 
 struct hone_executor {
     const hone_program *program; /* borrowed */
@@ -103,6 +113,10 @@ struct hone_executor {
     const hone_step *step; /* of the current run */
     uint64_t run;          /* number of the current run */
     bool apart;            /* no sequence has two rows in this step */
+    hone_block *block;     /* [n_row_max] blocks of the current step */
+    int n_block;
+    float *parts; /* states of decode splits: [n_split_max][HONE_SPLIT_ROWS][head] */
+    int n_split_max;
     hone_watch_fn *watch;
     void *watch_ctx;
     bool tracing;

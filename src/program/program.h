@@ -131,8 +131,10 @@ double hone_program_row_macs(const hone_program *p);
 
 /* -- K/V pages -------------------------------------------------------------------- */
 
-/* Where the keys and values of each attention op lie in a page: for slot s, key of K/V
- * head g at position slot i starts k_offset[s] + (g * page_len + i) * d_k elements. */
+/* Where the keys and values of each attention op lie in a page, for slot s and K/V head g:
+ * key element i of the position in place p at k_offset[s] plus
+ * (g * d_k + i) * hone_page_stride(page_len) + p elements, value element i at v_offset[s]
+ * plus (g * page_len + p) * d_v + i. */
 typedef struct hone_kv_slot {
     size_t k_offset, v_offset; /* bytes from the start of a page */
     int n_head_kv, d_k, d_v;

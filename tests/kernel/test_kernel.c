@@ -430,94 +430,205 @@ static void rope_turns_pairs(void **state)
 
 /* -- attention -------------------------------------------------------------------- */
 
-static void check_attention_case(const hone_kernels *k, hone_dtype t, int d, int n_q,
-                                 int page_len, int first, int last, float softcap)
+enum {
+    MAX_D = 40,
+    MAX_POSITIONS = 1200
+};
+
+/* A sequence of random keys and values in pages, and the same as the tier reads them. */
+typedef struct attention_case {
+    hone_dtype t;
+    int d_k, d_v, n_q, page_len, n;
+    void *page[MAX_POSITIONS];
+    size_t v_offset;
+    float *keys, *values, *q; /* q: [n, n_q, d_k] */
+} attention_case;
+
+/* Positions before `first` hold NaN: nothing may see them. */
+static void make_attention(attention_case *c, const hone_kernels *k, int first)
 {
-    const size_t size = hone_dtype_get(t)->bytes;
-    const int n_page = last / page_len + 1;
-    void *page[64];
-    float keys[64 * 24], values[64 * 24], q[4 * 24];
-    const size_t v_offset = (size_t)(page_len * d) * size;
-    assert_true(n_page <= 64 && last < 64 && d <= 24 && n_q <= 4);
-    for (int p = 0; p < n_page; p++) {
-        page[p] = hone_alloc_aligned(2 * v_offset, 1);
-        memset(page[p], 0xFF, 2 * v_offset); /* NaN where nothing is written */
+    const size_t size = hone_dtype_get(c->t)->bytes;
+    const int stride = hone_page_stride(c->page_len);
+    c->v_offset = (size_t)(stride * c->d_k) * size;
+    const size_t bytes = c->v_offset + (size_t)(c->page_len * c->d_v) * size;
+    for (int p = 0; p <= (c->n - 1) / c->page_len; p++) {
+        c->page[p] = hone_alloc_aligned(bytes, 1);
+        memset(c->page[p], 0xFF, bytes); /* NaN where nothing is written */
     }
-    for (int j = 0; j <= last; j++) {
-        float kv[24];
-        for (int which = 0; which < 2; which++) {
-            unsigned char *at = (unsigned char *)page[j / page_len] +
-                                (which ? v_offset : 0) +
-                                (size_t)(j % page_len * d) * size;
-            for (int i = 0; i < d; i++) {
-                kv[i] = uniform() * 2.0f;
-            }
-            if (j < first) continue; /* outside the window: must not be read */
-            k->narrow[t](at, kv, (size_t)d);
-            k->widen[t]((which ? values : keys) + j * d, at, (size_t)d);
+    c->keys = calloc((size_t)(c->n * c->d_k), sizeof(float));
+    c->values = calloc((size_t)(c->n * c->d_v), sizeof(float));
+    c->q = calloc((size_t)(c->n * c->n_q * c->d_k), sizeof(float));
+    for (int j = first; j < c->n; j++) {
+        unsigned char *page = c->page[j / c->page_len], bytes_of[4];
+        const size_t slot = (size_t)(j % c->page_len);
+        for (int i = 0; i < c->d_k + c->d_v; i++) {
+            const bool key = i < c->d_k;
+            const float x = uniform() * 2.0f;
+            k->narrow[c->t](bytes_of, &x, 1);
+            const size_t at = key ? (size_t)(i * stride) + slot
+                                  : slot * (size_t)c->d_v + (size_t)(i - c->d_k);
+            memcpy(page + (key ? 0 : c->v_offset) + at * size, bytes_of, size);
+            k->widen[c->t](key ? c->keys + j * c->d_k + i
+                               : c->values + j * c->d_v + i - c->d_k,
+                           bytes_of, 1);
         }
     }
-    for (int i = 0; i < n_q * d; i++) {
-        q[i] = uniform() * 2.0f;
+    for (int i = 0; i < c->n * c->n_q * c->d_k; i++) {
+        c->q[i] = uniform() * 2.0f;
     }
-    float *out = guarded((size_t)(n_q * d));
-    const hone_attention_args a = {.out = out,
-                                   .q = q,
-                                   .ldo = (size_t)d,
-                                   .ldq = (size_t)d,
-                                   .page = page,
-                                   .v_offset = v_offset,
-                                   .n_q = n_q,
-                                   .d_k = d,
-                                   .d_v = d,
-                                   .page_len = page_len,
-                                   .first = first,
-                                   .last = last,
-                                   .scale = 0.7f,
-                                   .softcap = softcap};
-    k->attention[t](&a);
-    for (int h = 0; h < n_q; h++) {
-        double s[64], max = -INFINITY, total = 0.0;
-        for (int j = first; j <= last; j++) {
-            s[j] = 0.0;
-            for (int i = 0; i < d; i++) {
-                s[j] += (double)q[h * d + i] * (double)keys[j * d + i];
-            }
-            s[j] *= (double)0.7f;
-            if (softcap > 0) s[j] = (double)softcap * tanh(s[j] / (double)softcap);
-            max = fmax(max, s[j]);
+}
+
+static void free_attention(attention_case *c)
+{
+    for (int p = 0; p <= (c->n - 1) / c->page_len; p++) {
+        hone_free(c->page[p]);
+    }
+    free(c->keys);
+    free(c->values);
+    free(c->q);
+}
+
+/* Rows row .. row+n-1 into out [n, n_q, d_v]; split as in hone_attention_args, with the
+ * states left in *state. */
+static void run_attention(const attention_case *c, const hone_kernels *k, int row,
+                          int n, int window, int split, float softcap, float *out,
+                          float *state)
+{
+    const size_t scratch = hone_attention_scratch(c->d_k, c->d_v, c->page_len);
+    float *memory = hone_alloc_aligned(scratch, sizeof *memory);
+    const hone_attention_args a = {
+        .out = out,
+        .q = c->q + (ptrdiff_t)row * c->n_q * c->d_k,
+        .ldo = (size_t)(c->n_q * c->d_v),
+        .ldq = (size_t)(c->n_q * c->d_k),
+        .page = c->page,
+        .v_offset = c->v_offset,
+        .n_row = n,
+        .n_q = c->n_q,
+        .d_k = c->d_k,
+        .d_v = c->d_v,
+        .page_len = c->page_len,
+        .position = row,
+        .window = window,
+        .split = split,
+        .scale = 0.7f,
+        .softcap = softcap,
+        .state = state,
+        .scratch = memory,
+    };
+    k->attention[c->t](&a);
+    hone_free(memory);
+}
+
+/* One output value in f64. */
+static void exact_attention(const attention_case *c, int row, int head, int window,
+                            float softcap, double *out)
+{
+    static double s[MAX_POSITIONS];
+    const float *q = c->q + ((ptrdiff_t)row * c->n_q + head) * c->d_k;
+    const int first = window > 0 && row >= window ? row - window + 1 : 0;
+    double max = -INFINITY, total = 0.0;
+    for (int j = first; j <= row; j++) {
+        s[j] = 0.0;
+        for (int i = 0; i < c->d_k; i++) {
+            s[j] += (double)q[i] * (double)c->keys[j * c->d_k + i];
         }
-        for (int j = first; j <= last; j++) {
-            s[j] = exp(s[j] - max);
-            total += s[j];
-        }
-        for (int i = 0; i < d; i++) {
-            double want = 0.0;
-            for (int j = first; j <= last; j++) {
-                want += s[j] / total * (double)values[j * d + i];
-            }
-            if (!(fabs((double)out[h * d + i] - want) <= 4e-5)) {
-                fail_msg("%s attention %s d=%d: %g, expected %g", k->tier,
-                         hone_dtype_get(t)->name, d, (double)out[h * d + i], want);
-            }
+        s[j] *= (double)0.7f;
+        if (softcap > 0) s[j] = (double)softcap * tanh(s[j] / (double)softcap);
+        max = fmax(max, s[j]);
+    }
+    for (int i = 0; i < c->d_v; i++) {
+        out[i] = 0.0;
+    }
+    for (int j = first; j <= row; j++) {
+        const double p = exp(s[j] - max);
+        total += p;
+        for (int i = 0; i < c->d_v; i++) {
+            out[i] += p * (double)c->values[j * c->d_v + i];
         }
     }
-    free_guarded(out, (size_t)(n_q * d));
-    for (int p = 0; p < n_page; p++) {
-        hone_free(page[p]);
+    for (int i = 0; i < c->d_v; i++) {
+        out[i] /= total;
     }
+}
+
+/* Rows row .. row+n-1 together against f64, and the same bits row by row, and as splits
+ * that are merged. */
+static void check_attention_case(const hone_kernels *k, attention_case c, int row,
+                                 int n, int window, float softcap)
+{
+    const int first = window > 0 && row >= window ? row - window + 1 : 0;
+    const int split_len = hone_split_pages(c.page_len) * c.page_len;
+    const int len = hone_state_len(c.d_v), width = c.n_q * c.d_v;
+    c.n = row + n;
+    assert_true(c.n <= MAX_POSITIONS && c.d_k <= MAX_D && c.d_v <= MAX_D);
+    make_attention(&c, k, first);
+    float *out = guarded((size_t)(n * width));
+    float *state = hone_alloc_aligned((size_t)(2 * n * c.n_q * len), sizeof *state);
+    float *part = hone_alloc_aligned((size_t)(2 * c.n_q * len), sizeof *part);
+    run_attention(&c, k, row, n, window, -1, softcap, out, state);
+    for (int r = 0; r < n; r++) {
+        float alone[4 * MAX_D], merged[4 * MAX_D];
+        const float *got = out + r * width;
+        for (int h = 0; h < c.n_q; h++) {
+            double want[MAX_D];
+            exact_attention(&c, row + r, h, window, softcap, want);
+            for (int i = 0; i < c.d_v; i++) {
+                if (!(fabs((double)got[h * c.d_v + i] - want[i]) <= 4e-5)) {
+                    fail_msg("%s attention %s d=%d,%d row %d of %d: %g, expected %g",
+                             k->tier, hone_dtype_get(c.t)->name, c.d_k, c.d_v, r, n,
+                             (double)got[h * c.d_v + i], want[i]);
+                }
+            }
+        }
+        run_attention(&c, k, row + r, 1, window, -1, softcap, alone, state);
+        assert_memory_equal(alone, got, (size_t)width * sizeof *alone);
+        if (!k->packs) continue; /* the reference does not split */
+        const int last = row + r;
+        const int from = window > 0 && last >= window ? last - window + 1 : 0;
+        for (int s = from / split_len; s <= last / split_len; s++) {
+            const bool begins = s == from / split_len;
+            run_attention(&c, k, last, 1, window, s, softcap, NULL,
+                          begins ? state : part);
+            for (int h = 0; !begins && h < c.n_q; h++) {
+                k->merge(state + h * len, part + h * len, c.d_v);
+            }
+        }
+        for (int h = 0; h < c.n_q; h++) {
+            k->finish(merged + h * c.d_v, state + h * len, c.d_v);
+        }
+        assert_memory_equal(merged, got, (size_t)width * sizeof *merged);
+    }
+    free_guarded(out, (size_t)(n * width));
+    hone_free(state);
+    hone_free(part);
+    free_attention(&c);
 }
 
 static void check_attention(const hone_kernels *k)
 {
     static const hone_dtype types[] = {HONE_F32, HONE_F16, HONE_BF16};
     for (int t = 0; t < 3; t++) {
-        for (int d = 1; d <= 24; d += 1 + d / 3) {
-            check_attention_case(k, types[t], d, 1 + d % 4, 16, 0, 40, 0);
-            check_attention_case(k, types[t], d, 2, 5, 7, 33, 0);
-            check_attention_case(k, types[t], d, 3, 1, 0, 9, 0);
-            check_attention_case(k, types[t], d, 1, 32, 0, 0, 5.0f);
+        for (int d = 1; d <= MAX_D; d += 1 + d / 2) {
+            attention_case c = {.t = types[t], .d_k = d, .d_v = d, .n_q = 1 + d % 4};
+            c.page_len = 16;
+            check_attention_case(k, c, 25, 16, 0, 0);
+            c.page_len = 5;
+            check_attention_case(k, c, 27, 7, 9, 0);
+            c.page_len = 1;
+            check_attention_case(k, c, 9, 1, 0, 0);
+            c.page_len = 32;
+            check_attention_case(k, c, 0, 1, 0, 5.0f);
+            c.d_v = MAX_D - d + 1;
+            check_attention_case(k, c, 60, 20, 33, 0);
         }
+        /* several splits */
+        attention_case c = {.t = types[t], .d_k = 16, .d_v = 20, .n_q = 2};
+        c.page_len = 32;
+        check_attention_case(k, c, 1050, 4, 0, 0);
+        check_attention_case(k, c, 510, 5, 0, 0);
+        c.page_len = 256;
+        check_attention_case(k, c, 1100, 3, 600, 0);
     }
 }
 

@@ -33,7 +33,9 @@ enum {
     VEC_TILE_COLS_16 = 2,
     VEC_TILE_PANELS = 1,
     VEC_FLOAT_PANELS = 2,
-    VEC_FLOAT_COLS = 2
+    VEC_FLOAT_COLS = 2,
+    VEC_QUERY_COLS = 2,
+    VEC_QUERY_VECS = 2
 };
 
 VEC_INLINE vf vf_zero(void)

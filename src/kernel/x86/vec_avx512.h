@@ -20,7 +20,9 @@ enum {
     VEC_TILE_COLS_16 = 4,
     VEC_TILE_PANELS = 2,
     VEC_FLOAT_PANELS = 4,
-    VEC_FLOAT_COLS = 4
+    VEC_FLOAT_COLS = 4,
+    VEC_QUERY_COLS = 6,
+    VEC_QUERY_VECS = 4
 };
 
 VEC_INLINE vf vf_zero(void)
