@@ -2,6 +2,7 @@
 #ifndef HONE_HONE_H
 #define HONE_HONE_H
 
+#include "hone/bench.h"
 #include "hone/chat.h"
 #include "hone/engine.h"
 #include "hone/generate.h"

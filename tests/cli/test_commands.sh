@@ -35,7 +35,7 @@ says() {
 
 says help_lists_commands 'answer a prompt' "$hone" --help
 says version_is_printed 'hone ' "$hone" --version
-for c in run pull list rm show plan tokens render dump doctor; do
+for c in run pull list rm show plan tokens render dump doctor bench; do
     says "help_of_$c" "usage: hone $c" "$hone" "$c" --help
 done
 fails unknown_command_is_usage 2 "unknown command 'frob'" "$hone" frob
@@ -61,6 +61,9 @@ ok dump_writes_a_tensor $?
 fails dump_names_bad_tokens 1 'expected 0 to 60, found 61' "$hone" dump "$data/models/llama" --tokens 61 --layer 0 --dir "$dir/l2"
 says doctor_tests_kernels '"self_test":"ok"' "$hone" doctor --json
 says tokens_have_their_contract '"pieces":[' "$hone" tokens "$data/tok_llama3.json" -p 'hello' --json
+says bench_has_its_contract '"results":[{"test":"prefill","n":5,"depth":0,"batch":2,' "$hone" bench "$data/models/llama.gguf" --prefill 5 --batch 2,1 --reps 2 --threads 1 --json
+fails bench_names_bad_lists 2 "option --depth: expected N or N,N,.., found '1,x'" "$hone" bench "$data/models/llama.gguf" --depth 1,x
+fails bench_names_bad_types 1 "kv type 'q9'" "$hone" bench "$data/models/llama.gguf" --kv-type q9
 printf '"a b"\n"c"\n' | "$hone" tokens "$data/tok_llama3.json" --jsonl | "$hone" tokens "$data/tok_llama3.json" --decode --jsonl >"$dir/out"
 [ "$(cat "$dir/out")" = '"a b"
 "c"' ]
