@@ -10,6 +10,7 @@
 #include "hone/machine.h"
 #include "hone/model.h"
 #include "hone/status.h"
+#include "hone/synth.h"
 #include "hone/tokenizer.h"
 
 /* "0.1.0"; constant. */
