@@ -21,7 +21,8 @@
 typedef struct hone_synth_options {
     const char *preset;           /* hone_synth_preset() lists them */
     const char *type;             /* of every matrix ("Q4_0"), or a mix ("Q4_K_M"):
-                           hone_synth_type() lists them */
+                           hone_synth_type() lists them; llama.cpp opens all but
+                           Q8_K, which is no type of weights there */
     uint64_t seed;                /* the same file for the same seed */
     int n_layer;                  /* 0: the preset's */
     bool (*interrupt)(void *ctx); /* true ends the call with HONE_E_CANCELLED; may be
