@@ -75,16 +75,17 @@ const char *hone_synth_preset(int i)
  * layers.  The head is Q6_K in all of them. */
 typedef struct mix {
     const char *name;
+    uint32_t file_type;
     hone_dtype most, more;
     bool spread; /* `more` in the first and last eighth and every third between; else
                     in the first eighth (values: the first four layers) */
 } mix;
 
 static const mix mixes[] = {
-    {"Q4_K_S", HONE_Q4_K, HONE_Q5_K, false},
-    {"Q4_K_M", HONE_Q4_K, HONE_Q6_K, true},
-    {"Q5_K_S", HONE_Q5_K, HONE_Q5_K, false},
-    {"Q5_K_M", HONE_Q5_K, HONE_Q6_K, true},
+    {"Q4_K_S", 14, HONE_Q4_K, HONE_Q5_K, false},
+    {"Q4_K_M", 15, HONE_Q4_K, HONE_Q6_K, true},
+    {"Q5_K_S", 16, HONE_Q5_K, HONE_Q5_K, false},
+    {"Q5_K_M", 17, HONE_Q5_K, HONE_Q6_K, true},
 };
 enum {
     N_MIX = sizeof mixes / sizeof mixes[0]
@@ -282,6 +283,20 @@ static void put_f32(hone_gguf_writer *w, const preset *p, const char *suffix, fl
     hone_gguf_put_f32(w, key, x);
 }
 
+/* What general.file_type says of a file: a hint for people, but some readers want it.
+ * Format: ggml docs/gguf.md; numbers of llama.cpp's llama.h. */
+static uint32_t file_type(const synth *s)
+{
+    static const uint32_t table[HONE_N_DTYPE] = {
+        [HONE_F32] = 0,     [HONE_F16] = 1,     [HONE_Q4_0] = 2,    [HONE_Q4_1] = 3,
+        [HONE_Q8_0] = 7,    [HONE_Q5_0] = 8,    [HONE_Q5_1] = 9,    [HONE_Q2_K] = 10,
+        [HONE_Q3_K] = 11,   [HONE_Q4_K] = 14,   [HONE_Q5_K] = 16,   [HONE_Q6_K] = 18,
+        [HONE_Q8_K] = 1024, [HONE_IQ4_NL] = 25, [HONE_IQ4_XS] = 30, [HONE_BF16] = 32,
+        [HONE_TQ1_0] = 36,  [HONE_TQ2_0] = 37,  [HONE_MXFP4] = 38,
+    }; /* 1024: guessed */
+    return s->mix ? s->mix->file_type : table[s->type];
+}
+
 static void put_keys(const synth *s, hone_gguf_writer *w)
 {
     const preset *p = s->p;
@@ -291,6 +306,7 @@ static void put_keys(const synth *s, hone_gguf_writer *w)
     hone_gguf_put_str(w, "general.architecture", p->architecture);
     hone_gguf_put_str(w, "general.name", name);
     hone_gguf_put_u32(w, "general.quantization_version", 2);
+    hone_gguf_put_u32(w, "general.file_type", file_type(s));
     put_u32(w, p, "block_count", s->n_layer);
     put_u32(w, p, "context_length", p->n_ctx);
     put_u32(w, p, "embedding_length", p->d_model);
