@@ -18,7 +18,8 @@ enum {
     BUFFER = 256 << 20, /* bytes read, at least where memory allows */
     CHUNKS = 64,        /* of the buffer */
     ROUND = 8, /* chunks read in a round: short, so that some round is undisturbed */
-    N_BATCH = 512
+    N_BATCH = 512,
+    N_OUT = 8 /* rows of logits that an engine has room for by default */
 };
 
 _Static_assert(HONE_MACHINE_MAX_FEATURES == HONE_CPU_MAX_FEATURES, "one list");
@@ -203,8 +204,11 @@ hone_status hone_plan_model(const hone_model *m, int n_ctx, const char *kv_type,
     const uint64_t pages = ((uint64_t)n_ctx + PAGE_LEN - 1) / PAGE_LEN;
     const uint64_t kv = pages * layout.page_bytes * (uint64_t)n_sequence;
     hone_kv_layout_release(&layout);
-    const int batch = n_ctx < N_BATCH ? n_ctx : N_BATCH;
-    HONE_TRY(hone_executor_plan(p, n_thread, batch, batch < 8 ? batch : 8, &step, err));
+    const int64_t rows = (int64_t)n_ctx * n_sequence;
+    const int batch = rows < N_BATCH ? (int)rows : N_BATCH;
+    int n_out = n_sequence > N_OUT ? n_sequence : N_OUT;
+    if (n_out > batch) n_out = batch;
+    HONE_TRY(hone_executor_plan(p, n_thread, batch, n_out, &step, err));
     const hone_tokenizer *tok = hone_model_tokenizer(m);
     *out = (hone_plan_info){
         .weights_bytes = hone_model_get_info(m)->weight_bytes,
