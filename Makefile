@@ -3,7 +3,7 @@ B ?= build/release
 PROMPT ?= In two sentences: why is the sky blue?
 MESON = tools/meson.sh
 
-.PHONY: help all setup run test check asan tsan valgrind fuzz fmt fmt-check tidy \
+.PHONY: help all setup run test check asan tsan valgrind fuzz bench fmt fmt-check tidy \
         layers shape headers symbols banned oracle clean
 
 all: setup ## build the library and the program: build/release/hone
@@ -27,6 +27,8 @@ valgrind: all ## start and end of `hone run` under valgrind
 T ?= 60
 fuzz: setup ## run every fuzzer for T seconds (default 60)
 	@tools/fuzz.sh $(T)
+bench: all ## hone beside llama.cpp and OpenVINO: ARGS="--model FILE --cases prefill512"
+	@bench/peers.py $(ARGS)
 fmt: ## reformat in place
 	@clang-format -i $$(git ls-files '*.[ch]')
 fmt-check: ## fail if fmt would change anything

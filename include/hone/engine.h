@@ -32,11 +32,16 @@ typedef struct hone_engine_options { /* zero: the default */
     int n_thread;        /* default: what cgroup, affinity and cores grant */
     int n_ctx;           /* longest sequence; default: what the model declares, or less
                             if kv_bytes holds less */
-    uint64_t kv_bytes;   /* budget of K/V pages; default: one sequence of n_ctx, at most
-                            half of the available memory; pages are taken when used */
+    uint64_t kv_bytes;   /* budget of K/V pages; default: n_sequence sequences of n_ctx,
+                            one if n_sequence is not given; at most half of the
+                            available memory if n_ctx is not given; pages are taken
+                            when used */
     const char *kv_type; /* "f16", "bf16" or "f32"; default f16 */
     const char *kernels; /* "ref", "avx2"; default: the best this CPU has */
     int n_batch;         /* rows a step takes at most; default 512 */
+    int n_sequence;      /* sequences that may have logits at once, at most n_batch;
+                            default 8, or n_batch if that is less; each takes a row of
+                            logits */
     int page_len;        /* positions of a page; default 32 */
     /* Asked between steps; true ends the call with HONE_E_CANCELLED.  May be NULL. */
     bool (*interrupt)(void *ctx);
@@ -55,7 +60,7 @@ HONE_API void hone_engine_free(hone_engine *e); /* after its sequences; NULL is 
 
 typedef struct hone_engine_info {
     const char *kernels; /* the tier in use */
-    int n_thread, n_ctx, n_batch, page_len;
+    int n_thread, n_ctx, n_batch, n_sequence, page_len;
     uint64_t kv_bytes;      /* budget */
     uint64_t kv_bytes_used; /* pages in use */
     uint64_t step_bytes;
@@ -72,16 +77,35 @@ HONE_API hone_engine *hone_sequence_engine(const hone_sequence *s);
 /* Tokens so far, borrowed until the next change. */
 HONE_API const int32_t *hone_sequence_tokens(const hone_sequence *s, size_t *n);
 
-/* Run n tokens behind those the sequence has.
- *   E_INVALID    a token outside the vocabulary
- *   E_LIMIT      more than n_ctx, or no free page; says how many fit
- *   E_CANCELLED  the interrupt callback said so; what was run stays */
+/* Tokens to run behind those that a sequence has. */
+typedef struct hone_append_item {
+    hone_sequence *sequence;
+    const int32_t *id;
+    size_t n; /* > 0 */
+} hone_append_item;
+
+/* Run the tokens of several sequences together, in steps of up to n_batch rows: the
+ * weights are read once a step and not once a sequence.  Afterwards every item's sequence
+ * has logits.  The sequences are different ones of this engine.  The last token of every
+ * item is in the last step, there the single tokens come first; steps before it take what
+ * longer items have to run ahead of that.
+ *   E_INVALID    a token outside the vocabulary, no tokens, a sequence twice
+ *   E_LIMIT      more items than n_sequence; more tokens than n_ctx; no free page, with
+ *                how many tokens fit
+ *   E_NOMEM
+ *   E_CANCELLED  the interrupt callback said so; what was run stays
+ * On failure nothing has run, but for E_CANCELLED. */
+HONE_API HONE_MUST_CHECK hone_status hone_engine_append(hone_engine *e,
+                                                        const hone_append_item *item,
+                                                        size_t n_item, hone_error *err);
+
+/* The same for one sequence; n may be 0, which leaves it without logits. */
 HONE_API HONE_MUST_CHECK hone_status hone_sequence_append(hone_sequence *s,
                                                           const int32_t *id, size_t n,
                                                           hone_error *err);
 
 /* Logits [n_vocab] after the last token; borrowed until the engine runs again.  NULL
- * when the last call did not append. */
+ * when the engine's last call did not append to this sequence. */
 HONE_API const float *hone_sequence_logits(const hone_sequence *s);
 
 /* Keep the first n tokens. */

@@ -2,6 +2,7 @@
 #ifndef HONE_HONE_H
 #define HONE_HONE_H
 
+#include "hone/bench.h"
 #include "hone/chat.h"
 #include "hone/engine.h"
 #include "hone/generate.h"
@@ -9,6 +10,7 @@
 #include "hone/machine.h"
 #include "hone/model.h"
 #include "hone/status.h"
+#include "hone/synth.h"
 #include "hone/tokenizer.h"
 
 /* "0.1.0"; constant. */

@@ -33,7 +33,8 @@ HONE_API void hone_machine_get(hone_machine *out);
 HONE_API uint64_t hone_process_peak_bytes(void);
 
 typedef struct hone_machine_speed {
-    double read_bytes_per_s; /* over a buffer larger than the caches */
+    double read_bytes_per_s; /* over a buffer twice the largest cache, or as large as
+                                a quarter of the free memory allows */
     double int8_ops_per_s;   /* a multiply and an add are two */
     double bf16_flops_per_s;
     double f32_flops_per_s;

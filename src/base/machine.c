@@ -150,6 +150,33 @@ uint64_t hone_machine_total_bytes(void)
     return memory_of_machine().total;
 }
 
+/* Size of a cache as sysfs writes it: "480K", "32M". */
+static uint64_t cache_size(const char *text)
+{
+    uint64_t n;
+    char unit = '\0';
+    if (sscanf(text, "%" SCNu64 "%c", &n, &unit) < 1 || n > UINT64_MAX >> 20) return 0;
+    return unit == 'K' ? n << 10 : unit == 'M' ? n << 20 : n;
+}
+
+uint64_t hone_machine_cache_bytes(void)
+{
+    uint64_t most = 0;
+    for (int i = 0; i < 8; i++) {
+        char path[96], line[32];
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size",
+                 i);
+        if (!read_line(path, line, sizeof line)) break;
+        const uint64_t n = cache_size(line);
+        if (n > most) most = n;
+    }
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    const long l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    if (l3 > 0 && (uint64_t)l3 > most) most = (uint64_t)l3;
+#endif
+    return most;
+}
+
 uint64_t hone_machine_peak_bytes(void)
 {
     struct rusage u;

@@ -19,6 +19,10 @@ uint64_t hone_machine_available_bytes(void);
 /* Bytes of memory in all, by the same limits. */
 uint64_t hone_machine_total_bytes(void);
 
+/* Bytes of the largest cache that a core of this machine can fill, 0 where the system
+ * does not say. */
+uint64_t hone_machine_cache_bytes(void);
+
 /* Largest resident set of this process so far, in bytes. */
 uint64_t hone_machine_peak_bytes(void);
 

@@ -2,6 +2,7 @@
 #include "hone/machine.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -14,9 +15,11 @@
 #include "text/tokenizer.h"
 
 enum {
-    BUFFER = 256 << 20, /* bytes read: larger than the caches of today */
-    CHUNKS = 64,
-    N_BATCH = 512
+    BUFFER = 256 << 20, /* bytes read, at least where memory allows */
+    CHUNKS = 64,        /* of the buffer */
+    ROUND = 8, /* chunks read in a round: short, so that some round is undisturbed */
+    N_BATCH = 512,
+    N_OUT = 8 /* rows of logits that an engine has room for by default */
 };
 
 _Static_assert(HONE_MACHINE_MAX_FEATURES == HONE_CPU_MAX_FEATURES, "one list");
@@ -51,8 +54,10 @@ int hone_self_test(void (*fn)(void *ctx, const char *name), void *ctx)
 typedef struct work {
     const hone_kernels *k;
     hone_peak_fn *peak; /* or */
-    const unsigned char *buffer;
+    unsigned char *buffer;
     size_t bytes;
+    bool fill;    /* write the buffer instead of reading it */
+    int first;    /* chunk of this round; rounds go through the whole buffer */
     double n_ops; /* of a chunk */
     double done[HONE_POOL_MAX_THREADS];
 } work;
@@ -66,7 +71,12 @@ static void run_chunk(void *ctx, int stage, int chunk, int thread)
         return;
     }
     const size_t part = w->bytes / CHUNKS;
-    volatile uint64_t sink = w->k->read(w->buffer + (size_t)chunk * part, part);
+    if (w->fill) {
+        memset(w->buffer + (size_t)chunk * part, 1, part);
+        return;
+    }
+    const size_t at = (size_t)((w->first + chunk) % CHUNKS);
+    volatile uint64_t sink = w->k->read(w->buffer + at * part, part);
     (void)sink;
     w->done[thread] += (double)part;
 }
@@ -77,7 +87,7 @@ static double best_rate(hone_pool *pool, work *w, double seconds)
     double best = 0.0;
     const int64_t end = hone_clock_ns() + (int64_t)(seconds * 1e9);
     const int n_thread = hone_pool_n_thread(pool),
-              n_chunk = w->peak ? n_thread * 4 : CHUNKS;
+              n_chunk = w->peak ? n_thread * 4 : ROUND;
     do {
         memset(w->done, 0, sizeof w->done);
         const int64_t start = hone_clock_ns();
@@ -88,22 +98,52 @@ static double best_rate(hone_pool *pool, work *w, double seconds)
             all += w->done[i];
         }
         if (took > 0.0 && all / took > best) best = all / took;
+        w->first = (w->first + ROUND) % CHUNKS;
     } while (hone_clock_ns() < end);
     return best;
+}
+
+/* Twice the largest cache, which then serves the smaller part of the reads; at most a
+ * quarter of the memory that is free. */
+static size_t buffer_bytes(void)
+{
+    uint64_t n = 2 * hone_machine_cache_bytes();
+    const uint64_t most = hone_machine_available_bytes() / 4;
+    if (n < BUFFER) n = BUFFER;
+    if (n > most) n = most;
+    const size_t part = (size_t)n / CHUNKS & ~(size_t)(HONE_CACHE_LINE - 1);
+    return (part ? part : HONE_CACHE_LINE) * CHUNKS;
+}
+
+/* A limit is what memory gives, not what page walks leave of it. */
+static void ask_huge_pages(unsigned char *p, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    const size_t page = 4096, skip = -(uintptr_t)p & (page - 1);
+    if (bytes > 2 * page)
+        (void)madvise(p + skip, (bytes - skip) & ~(page - 1), MADV_HUGEPAGE);
+#else
+    (void)p;
+    (void)bytes;
+#endif
 }
 
 static hone_status measure(hone_machine_speed *out, hone_pool *pool,
                            const hone_kernels *k, double seconds, hone_error *err)
 {
+    const int n_chunk = CHUNKS;
+    const size_t bytes = buffer_bytes();
     work *w = hone_alloc_zero(1, sizeof *w);
-    unsigned char *buffer = hone_alloc_aligned(BUFFER, 1);
+    unsigned char *buffer = hone_alloc_aligned(bytes, 1);
     if (!w || !buffer) {
         hone_free(w);
         hone_free(buffer);
         return hone_fail(err, HONE_E_NOMEM, "measure: out of memory");
     }
-    memset(buffer, 1, BUFFER);
-    *w = (work){.k = k, .buffer = buffer, .bytes = BUFFER, .n_ops = 2e7};
+    ask_huge_pages(buffer, bytes);
+    *w = (work){.k = k, .buffer = buffer, .bytes = bytes, .fill = true, .n_ops = 2e7};
+    hone_pool_walk(pool, &n_chunk, 1, run_chunk, w);
+    w->fill = false;
     out->read_bytes_per_s = best_rate(pool, w, seconds * 0.4);
     w->peak = k->peak_int8;
     out->int8_ops_per_s = best_rate(pool, w, seconds * 0.2);
@@ -163,8 +203,11 @@ hone_status hone_plan_model(const hone_model *m, int n_ctx, const char *kv_type,
     HONE_TRY(hone_kv_layout_init(&layout, p, type, PAGE_LEN, err));
     const uint64_t pages = ((uint64_t)n_ctx + PAGE_LEN - 1) / PAGE_LEN;
     const uint64_t kv = pages * layout.page_bytes * (uint64_t)n_sequence;
-    const int batch = n_ctx < N_BATCH ? n_ctx : N_BATCH;
-    const hone_step_limits limits = {n_thread, batch, batch < 8 ? batch : 8, n_ctx};
+    const int64_t rows = (int64_t)n_ctx * n_sequence;
+    const int batch = rows < N_BATCH ? (int)rows : N_BATCH;
+    int n_out = n_sequence > N_OUT ? n_sequence : N_OUT;
+    if (n_out > batch) n_out = batch;
+    const hone_step_limits limits = {n_thread, batch, n_out, n_ctx};
     hone_kernels k;
     hone_kernels_init(&k, hone_cpu_flags());
     const hone_status s = hone_executor_plan(p, &k, &layout, &limits, &step, err);

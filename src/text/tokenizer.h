@@ -6,6 +6,7 @@
 #ifndef HONE_TEXT_TOKENIZER_H
 #define HONE_TEXT_TOKENIZER_H
 
+#include "base/buf.h"
 #include "hone/tokenizer.h"
 
 /* Kinds of token, numbered as in GGUF `tokenizer.ggml.token_type`. */
@@ -67,6 +68,10 @@ HONE_MUST_CHECK hone_status hone_tokenizer_from_tiktoken(hone_tokenizer **out,
 /* Whether BOS / EOS are added by HONE_ENCODE_SPECIAL. */
 bool hone_tokenizer_adds_bos(const hone_tokenizer *tok);
 bool hone_tokenizer_adds_eos(const hone_tokenizer *tok);
+
+/* Append bytes as the printable characters that byte-level vocabularies spell them with
+ * (GPT-2's table). */
+void hone_byte_level_encode(hone_buf *out, const char *bytes, size_t len);
 
 /* Bytes of memory the tokenizer holds. */
 size_t hone_tokenizer_memory(const hone_tokenizer *tok);

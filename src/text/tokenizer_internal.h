@@ -203,10 +203,8 @@ HONE_MUST_CHECK hone_status hone_pretokenize(const hone_steps *steps, const char
                                              hone_piece_text_fn *fn, void *ctx,
                                              hone_error *err);
 
-/* byte_level.c: GPT-2's table of bytes as printable characters. */
-void hone_byte_level_encode(hone_buf *out, const char *bytes, size_t len);
-/* Append the bytes of a spelling; false, appending nothing, if some character is not in
- * the table. */
+/* byte_level.c: append the bytes of a spelling; false, appending nothing, if some
+ * character is not in the table. */
 bool hone_byte_level_decode(hone_buf *out, const char *text, size_t len);
 
 /* decode.c: ids through the decoders. */

@@ -117,6 +117,8 @@ static void limits_are_named(void **state)
     assert_fails(hone_engine_new(&e, m, &o, &err), HONE_E_LIMIT, "needs");
     o = (hone_engine_options){.kv_bytes = 1};
     assert_fails(hone_engine_new(&e, m, &o, &err), HONE_E_LIMIT, "page");
+    o = (hone_engine_options){.n_sequence = 9, .n_batch = 8};
+    assert_fails(hone_engine_new(&e, m, &o, &err), HONE_E_INVALID, "1 to 8, found 9");
     o = (hone_engine_options){.n_thread = -1};
     assert_fails(hone_engine_new(&e, m, &o, &err), HONE_E_INVALID, "threads");
     hone_model_close(m);
@@ -145,6 +147,185 @@ static void an_interrupt_ends_the_call(void **state)
     (void)hone_sequence_tokens(s, &n);
     assert_int_equal(n, 12);
     hone_sequence_free(s);
+    hone_engine_free(e);
+    hone_model_close(m);
+}
+
+/* Logits of token[first .. first+n) alone. */
+static void logits_alone(const hone_model *m, size_t first, size_t n, float *out)
+{
+    hone_error err;
+    hone_engine *e;
+    hone_sequence *s;
+    assert_ok(hone_engine_new(&e, m, NULL, &err));
+    assert_ok(hone_sequence_new(&s, e, &err));
+    assert_ok(hone_sequence_append(s, token + first, n, &err));
+    memcpy(out, hone_sequence_logits(s), 61 * sizeof *out);
+    hone_sequence_free(s);
+    hone_engine_free(e);
+}
+
+/* Sequence i holds token[7 i .. 7 i + length[i]). */
+enum {
+    N_TOGETHER = 5
+};
+static const size_t length[N_TOGETHER] = {1, 33, 2, 20, 7};
+
+/* Feed all sequences in calls of at most `call` tokens each, together. */
+static void append_together(hone_sequence **s, size_t call)
+{
+    hone_error err;
+    size_t done = 0;
+    while (done < 33) {
+        hone_append_item item[N_TOGETHER];
+        size_t n = 0;
+        for (size_t i = 0; i < N_TOGETHER; i++) {
+            if (length[i] <= done) continue;
+            const size_t left = length[i] - done;
+            item[n++] = (hone_append_item){s[i], token + 7 * i + done,
+                                           left < call ? left : call};
+        }
+        assert_ok(hone_engine_append(hone_sequence_engine(s[0]), item, n, &err));
+        for (size_t i = 0; i < n; i++) {
+            assert_non_null(hone_sequence_logits(item[i].sequence));
+        }
+        done += call;
+    }
+}
+
+static void logits_do_not_depend_on_company(void **state)
+{
+    static const hone_engine_options options[] = {
+        {.n_thread = 2},
+        {.n_thread = 1, .n_batch = 5, .n_sequence = 5},
+        {.n_thread = 3, .n_batch = 6, .n_sequence = 5},
+        {.n_thread = 2, .n_batch = 20, .n_sequence = 16}};
+    static const size_t calls[] = {1, 3, 33};
+    hone_model *m = open_model();
+    float alone[N_TOGETHER][61], next[N_TOGETHER][61];
+    (void)state;
+    for (size_t i = 0; i < N_TOGETHER; i++) {
+        logits_alone(m, 7 * i, length[i], alone[i]);
+        logits_alone(m, 7 * i, length[i] + 1, next[i]);
+    }
+    for (size_t o = 0; o < sizeof options / sizeof options[0]; o++) {
+        for (size_t c = 0; c < sizeof calls / sizeof calls[0]; c++) {
+            hone_error err;
+            hone_engine *e;
+            hone_sequence *s[N_TOGETHER];
+            hone_append_item one[N_TOGETHER];
+            assert_ok(hone_engine_new(&e, m, &options[o], &err));
+            for (size_t i = 0; i < N_TOGETHER; i++) {
+                assert_ok(hone_sequence_new(&s[i], e, &err));
+                one[i] = (hone_append_item){s[i], token + 7 * i + length[i], 1};
+            }
+            append_together(s, calls[c]);
+            if (calls[c] == 33) {
+                for (size_t i = 0; i < N_TOGETHER; i++) {
+                    assert_memory_equal(alone[i], hone_sequence_logits(s[i]),
+                                        sizeof alone[i]);
+                }
+            }
+            assert_ok(hone_engine_append(e, one, N_TOGETHER, &err));
+            for (size_t i = 0; i < N_TOGETHER; i++) {
+                assert_memory_equal(next[i], hone_sequence_logits(s[i]),
+                                    sizeof next[i]);
+                hone_sequence_free(s[i]);
+            }
+            assert_int_equal(hone_engine_get_info(e).kv_bytes_used, 0);
+            hone_engine_free(e);
+        }
+    }
+    hone_model_close(m);
+}
+
+static uint64_t used(const hone_engine *e)
+{
+    return hone_engine_get_info(e).kv_bytes_used;
+}
+
+static void a_refused_append_has_run_nothing(void **state)
+{
+    hone_error err;
+    hone_model *m = open_model();
+    hone_engine *e;
+    hone_sequence *a, *b, *c;
+    size_t n;
+    (void)state;
+    const hone_engine_options o = {.n_ctx = 32, .page_len = 8, .n_sequence = 2};
+    assert_ok(hone_engine_new(&e, m, &o, &err));
+    assert_ok(hone_sequence_new(&a, e, &err));
+    assert_ok(hone_sequence_new(&b, e, &err));
+    assert_ok(hone_sequence_new(&c, e, &err));
+    const int32_t bad = -1;
+    hone_append_item item[3] = {{a, token, 10}, {b, &bad, 1}, {c, token, 1}};
+    assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_INVALID, "found -1");
+    assert_fails(hone_engine_append(e, item, 3, &err), HONE_E_LIMIT,
+                 "at most 2, found 3");
+    item[1] = (hone_append_item){b, token, 0};
+    assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_INVALID,
+                 "item 1: no tokens");
+    item[1] = (hone_append_item){a, token, 1};
+    assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_INVALID,
+                 "the same sequence");
+    item[1] = (hone_append_item){b, token, 33};
+    assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_LIMIT,
+                 "at most 32 tokens, found 33");
+    assert_int_equal(used(e), 0);
+
+    assert_ok(hone_sequence_append(c, token, 32, &err));
+    const uint64_t page = used(e) / 4;
+    item[1] = (hone_append_item){b, token, 25}; /* 2 + 4 of the 4 pages left */
+    assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_LIMIT, "16 of 25");
+    assert_int_equal(used(e), 4 * page);
+    (void)hone_sequence_tokens(a, &n);
+    assert_int_equal(n, 0);
+    assert_null(hone_sequence_logits(a));
+    item[1].n = 16;
+    assert_ok(hone_engine_append(e, item, 2, &err));
+    assert_int_equal(used(e), 8 * page);
+    assert_null(hone_sequence_logits(c));
+    hone_sequence_truncate(c, 9);
+    assert_int_equal(used(e), 6 * page);
+    assert_non_null(hone_sequence_logits(a));
+    hone_sequence_free(a);
+    hone_sequence_free(b);
+    hone_sequence_free(c);
+    assert_int_equal(used(e), 0);
+    hone_engine_free(e);
+    hone_model_close(m);
+}
+
+static void an_interrupt_keeps_what_has_run(void **state)
+{
+    hone_error err;
+    hone_model *m = open_model();
+    hone_engine *e;
+    hone_sequence *a, *b;
+    int left = 2;
+    size_t n_a, n_b;
+    (void)state;
+    const hone_engine_options o = {.n_batch = 8,
+                                   .page_len = 8,
+                                   .n_sequence = 2,
+                                   .interrupt = stop_soon,
+                                   .interrupt_ctx = &left};
+    assert_ok(hone_engine_new(&e, m, &o, &err));
+    assert_ok(hone_sequence_new(&a, e, &err));
+    assert_ok(hone_sequence_new(&b, e, &err));
+    const hone_append_item item[2] = {{a, token, 1}, {b, token, 40}};
+    assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_CANCELLED, "interrupted");
+    (void)hone_sequence_tokens(a, &n_a);
+    (void)hone_sequence_tokens(b, &n_b);
+    assert_int_equal(n_a, 0);
+    assert_int_equal(n_b, 16);
+    assert_null(hone_sequence_logits(b));
+    const uint64_t page = used(e) / 2;
+    left = 100;
+    assert_ok(hone_sequence_append(b, token, 1, &err));
+    assert_int_equal(used(e), 3 * page);
+    hone_sequence_free(a);
+    hone_sequence_free(b);
     hone_engine_free(e);
     hone_model_close(m);
 }
@@ -186,6 +367,9 @@ int main(void)
         cmocka_unit_test(a_truncated_sequence_goes_on_as_if_new),
         cmocka_unit_test(limits_are_named),
         cmocka_unit_test(an_interrupt_ends_the_call),
+        cmocka_unit_test(logits_do_not_depend_on_company),
+        cmocka_unit_test(a_refused_append_has_run_nothing),
+        cmocka_unit_test(an_interrupt_keeps_what_has_run),
         cmocka_unit_test(generation_reuses_a_common_beginning),
     };
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
