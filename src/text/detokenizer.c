@@ -91,7 +91,7 @@ static hone_status make_safe(hone_detokenizer *d, hone_error *err)
 static bool is_shown(const hone_detokenizer *d, int32_t id)
 {
     if (id < 0 || id >= d->tok->n_vocab || !d->tok->piece[id].text) return false;
-    return !(d->tok->piece[id].special && (d->flags & HONE_DECODE_NO_SPECIAL));
+    return !(d->tok->piece[id].hidden && (d->flags & HONE_DECODE_NO_SPECIAL));
 }
 
 hone_status hone_detokenizer_push(hone_detokenizer *d, int32_t id, const char **text,
