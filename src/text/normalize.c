@@ -264,7 +264,7 @@ static hone_status run(const hone_step *s, hone_buf *b, hone_buf *out, bool *fro
         HONE_TRY(replace(s, b, out, err));
         break;
     case HONE_NORM_PREPEND:
-        if (b->len) hone_buf_append(out, s->text, s->text_len);
+        if (b->len || s->to_empty) hone_buf_append(out, s->text, s->text_len);
         hone_buf_append(out, b->data, b->len);
         break;
     case HONE_NORM_BYTE_LEVEL:

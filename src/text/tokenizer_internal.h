@@ -136,6 +136,7 @@ typedef struct hone_step {
     hone_split_behavior behavior;
     bool invert, individual, add_prefix_space, split;
     bool left, right;    /* strip */
+    bool to_empty;       /* prepend: to text that normalizing left empty, too */
     bool cleanup;        /* wordpiece and CTC */
     int n_left, n_right; /* strip decoder: characters */
     int length;          /* fixed length: characters */
