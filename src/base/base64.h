@@ -1,4 +1,5 @@
-/* base64.h - standard base64 with padding.  Threads: any, no state.  Spec: RFC 4648 sec. 4. */
+/* base64.h - standard base64 with padding.  Threads: any, no state.
+ * Spec: RFC 4648 sec. 4. */
 #ifndef HONE_BASE_BASE64_H
 #define HONE_BASE_BASE64_H
 
