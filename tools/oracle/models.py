@@ -41,6 +41,7 @@ MODELS = {
     "qwen2_window": Qwen2Config(**base(use_sliding_window=True, sliding_window=4, max_window_layers=1)),
     "qwen3": Qwen3Config(**base(head_dim=12, tie_word_embeddings=False)),
     "qwen3_yarn": Qwen3Config(**base(head_dim=16, rope_parameters=dict(YARN, rope_theta=10000.0, original_max_position_embeddings=64))),
+    "smollm3_window": SmolLM3Config(**base(num_hidden_layers=4, no_rope_layer_interval=2, pad_token_id=0, use_sliding_window=True, sliding_window=3)),
     "smollm3": SmolLM3Config(**base(num_hidden_layers=4, no_rope_layer_interval=4, pad_token_id=0, use_sliding_window=False)),
 }
 MODELS["llama_bf16"] = MODELS["llama_f16"] = MODELS["llama"]
@@ -124,6 +125,8 @@ def save(name, model, ids, out):
             f.write(v.astype("<f4").tobytes())
     config = json.loads(model.config.to_json_string(use_diff=False))
     keep = {k: v for k, v in config.items() if v is not None and not k.startswith("_") and k not in ("transformers_version",)}
+    if name == "smollm3_window":  # the rule of the family, not a list
+        del keep["layer_types"]
     with open(os.path.join(d, "config.json"), "w") as f:
         json.dump(keep, f, indent=1, sort_keys=True)
     write_logits(os.path.join(d, "logits.bin"), ids, logits_of(model, ids))
@@ -224,6 +227,7 @@ def faults():
         ("qwen2_window", "first windowed layer", with_config(max_window_layers=2, layer_types=None)),
         ("qwen2", "k bias", swap(layer + "self_attn.k_proj.bias", layer + "self_attn.v_proj.bias")),
         ("qwen3", "q and k norm", swap(layer + "self_attn.q_norm.weight", layer + "self_attn.k_norm.weight")),
+        ("smollm3_window", "windows", with_config(sliding_window=4)),
         ("smollm3", "layers without positions", with_config(no_rope_layers=[1, 1, 1, 1])),
     ]
     bad = 0
@@ -246,4 +250,5 @@ def main():
         print(name)
 
 
-main()
+if __name__ == "__main__":
+    main()
