@@ -40,9 +40,23 @@ static hone_status load_json(const hone_source *s, const char *name, json_t **ou
     return st;
 }
 
+/* Folders with a vision tower nest what the decoder needs. */
+static void unnest(hone_source *s)
+{
+    json_t *text = json_object_get(s->config, "text_config");
+    if (!json_is_object(text) || json_object_get(s->config, "hidden_size")) return;
+    json_t *tied = json_object_get(s->config, "tie_word_embeddings");
+    if (tied && !json_object_get(text, "tie_word_embeddings"))
+        (void)json_object_set(text, "tie_word_embeddings", tied);
+    json_incref(text);
+    json_decref(s->config);
+    s->config = text;
+}
+
 static hone_status open_folder(hone_source *s, bool text_only, hone_error *err)
 {
     HONE_TRY(load_json(s, "config.json", &s->config, err));
+    unnest(s);
     HONE_TRY(load_json(s, "tokenizer_config.json", &s->tokenizer_config, err));
     HONE_TRY(load_json(s, "generation_config.json", &s->generation_config, err));
     if (text_only) return HONE_OK;
@@ -99,15 +113,34 @@ static bool translate(const char *name, char *buf, size_t size)
     return false;
 }
 
+/* The bare decoder of a folder saved without its head has no "model."; beside a vision
+ * tower it has one more prefix. */
+static const hone_tensor *find_elsewhere(const hone_safetensors *st, const char *hf)
+{
+    static const struct {
+        const char *instead_of, *prefix;
+    } table[] = {{"model.", ""},
+                 {"model.", "model.language_model."},
+                 {"model.", "model.text_model."},
+                 {"", "language_model."}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char name[300];
+        const size_t n = strlen(table[i].instead_of);
+        if (strncmp(hf, table[i].instead_of, n) != 0) continue;
+        snprintf(name, sizeof name, "%s%s", table[i].prefix, hf + n);
+        const hone_tensor *t = hone_safetensors_find(st, name);
+        if (t) return t;
+    }
+    return NULL;
+}
+
 const hone_tensor *hone_source_find(const hone_source *s, const char *name)
 {
     if (s->gguf) return hone_gguf_find_tensor(s->gguf, name);
     char hf[256];
     if (!s->st || !translate(name, hf, sizeof hf)) return NULL;
     const hone_tensor *t = hone_safetensors_find(s->st, hf);
-    /* the bare decoder of a folder saved without its head has no "model." */
-    if (!t && strncmp(hf, "model.", 6) == 0) t = hone_safetensors_find(s->st, hf + 6);
-    return t;
+    return t ? t : find_elsewhere(s->st, hf);
 }
 
 size_t hone_source_n_tensor(const hone_source *s)

@@ -124,11 +124,9 @@ static hone_status read_windows(reader *r, hone_spec *s)
 {
     const bool qwen = strncmp(s->architecture, "qwen", 4) == 0;
     s->window = get_int(r, "sliding_window", 0);
-    if (qwen && !get_bool(r, "use_sliding_window", false)) s->window = 0;
-    if (strcmp(s->architecture, "smollm3") == 0 &&
-        !get_bool(r, "use_sliding_window", false)) {
-        s->window = 0;
-    }
+    const bool smollm3 = strcmp(s->architecture, "smollm3") == 0;
+    const bool use = get_bool(r, "use_sliding_window", !qwen && !smollm3);
+    if (qwen && !use) s->window = 0; /* even where layer_types says otherwise */
     const int from = qwen ? get_int(r, "max_window_layers", 28) : 0;
     if (r->status) return r->status;
 
@@ -139,6 +137,8 @@ static hone_status read_windows(reader *r, hone_spec *s)
     }
     for (int i = 0; i < s->n_layer; i++) {
         bool window = s->window > 0 && i >= from;
+        /* SmolLM3 windows those layers that have no positions */
+        if (smollm3) window &= use && (s->layer[i] & HONE_LAYER_NO_ROPE);
         const char *type = json_string_value(json_array_get(types, (size_t)i));
         if (types && !type) {
             return hone_fail(r->err, HONE_E_FORMAT,
@@ -186,8 +186,8 @@ static hone_status read_layers(reader *r, hone_spec *s)
 {
     s->layer = hone_alloc_zero((size_t)s->n_layer, 1);
     if (!s->layer) return hone_fail(r->err, HONE_E_NOMEM, "out of memory");
-    HONE_TRY(read_windows(r, s));
-    return read_no_rope(r, s);
+    HONE_TRY(read_no_rope(r, s));
+    return read_windows(r, s);
 }
 
 /* What a family's configuration class assumes when a key is missing. */

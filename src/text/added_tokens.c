@@ -40,9 +40,13 @@ static hone_status index_set(hone_tokenizer *t, hone_added_set *set, bool normal
     set->length = hone_alloc(t->n_added, sizeof *set->length);
     if (!set->length)
         return hone_fail(err, HONE_E_NOMEM, "added tokens: out of memory");
-    for (size_t i = 0; i < t->n_added; i++) {
+    /* of two that are spelled alike once normalized the special one, then the first */
+    for (size_t k = 0; k < t->n_added * 2; k++) {
+        const size_t i = k % t->n_added;
         const hone_added_token *a = &t->added[i];
+        if (a->special != (k < t->n_added)) continue;
         if (a->normalized != normalized || a->len == 0) continue;
+        if (hone_map_find(&set->map, a->content, a->len) >= 0) continue;
         HONE_TRY(hone_map_put(&set->map, a->content, a->len, (int32_t)i, NULL, err));
         const unsigned char first = (unsigned char)a->content[0];
         set->first[first / 8] |= (unsigned char)(1u << (first % 8));
@@ -69,7 +73,7 @@ static hone_status normalize_contents(hone_tokenizer *t, hone_error *err)
         if (!a->normalized || a->ready) continue;
         hone_buf_reset(&b);
         hone_buf_append(&b, a->content, a->len);
-        s = hone_normalize(&t->normalizer, &b, err);
+        s = hone_normalize(&t->normalizer, &b, NULL, err);
         if (s) break;
         const size_t len = b.len;
         char *content = hone_buf_take(&b);
@@ -115,6 +119,14 @@ match_at(const hone_tokenizer *t, const hone_added_set *set, const char *p, size
         if (k >= 0) return &t->added[k];
     }
     return NULL;
+}
+
+size_t hone_added_match(const hone_tokenizer *t, const hone_added_set *set,
+                        const char *text, size_t len)
+{
+    const hone_added_token *a =
+        len && set->n_length ? match_at(t, set, text, len) : NULL;
+    return a ? a->len : 0;
 }
 
 /* The character that ends before `at`, or 0 at the start. */
@@ -186,8 +198,9 @@ hone_status hone_added_split(const hone_tokenizer *t, const hone_added_set *set,
             if (from < done) from = done;
         }
         if (a->rstrip) to = over_spaces(text, to, len);
+        if (to <= from) continue; /* the spaces of the match before covered all of it */
         if (done < from) HONE_TRY(fn(ctx, -1, text + done, from - done, err));
-        HONE_TRY(fn(ctx, a->id, text + from, to > from ? to - from : 0, err));
+        HONE_TRY(fn(ctx, a->id, text + from, to - from, err));
         done = to;
     }
     return done < len ? fn(ctx, -1, text + done, len - done, err) : HONE_OK;

@@ -219,24 +219,6 @@ static int merge_all(word *w)
 
 /* -- from characters to symbols --------------------------------------------------- */
 
-/* Id of a character with the affixes that some vocabularies spell words with. */
-static int32_t find_affixed(const hone_tokenizer *t, const char *s, size_t len,
-                            bool first, bool last)
-{
-    const hone_bpe *b = &t->bpe;
-    if (!(b->prefix && !first) && !(b->suffix && last))
-        return hone_map_find(&t->map, s, len);
-    hone_buf spelled;
-    hone_buf_init(&spelled, 4096);
-    if (b->prefix && !first) hone_buf_append_str(&spelled, b->prefix);
-    hone_buf_append(&spelled, s, len);
-    if (b->suffix && last) hone_buf_append_str(&spelled, b->suffix);
-    const int32_t id =
-        spelled.failed ? -1 : hone_map_find(&t->map, spelled.data, spelled.len);
-    hone_buf_release(&spelled);
-    return id;
-}
-
 static bool has_bytes(const hone_bpe *b, const char *s, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -245,10 +227,24 @@ static bool has_bytes(const hone_bpe *b, const char *s, size_t len)
     return true;
 }
 
-/* Unknown characters: bytes if the vocabulary has them, else `unk`, one for a run if
- * fused.  As in the reference, a pending unk is written before the next known character
- * and not before bytes. */
-static int merges_symbols(word *w, const char *text, size_t len)
+/* A character with the affixes that some vocabularies spell words with; s itself, or in
+ * *room. */
+static hone_slice affixed(const hone_bpe *b, const char *s, size_t len, bool first,
+                          bool last, hone_buf *room)
+{
+    const char *prefix = !first ? b->prefix : NULL, *suffix = last ? b->suffix : NULL;
+    if (!prefix && !suffix) return (hone_slice){s, len};
+    hone_buf_reset(room);
+    if (prefix) hone_buf_append_str(room, prefix);
+    hone_buf_append(room, s, len);
+    if (suffix) hone_buf_append_str(room, suffix);
+    return (hone_slice){room->data, room->len};
+}
+
+/* Unknown characters: bytes (those of the affixes too) if the vocabulary has them, else
+ * `unk`, one for a run if fused.  As in the reference, a pending unk is written before the
+ * next known character and not before bytes. */
+static int add_symbols(word *w, const char *text, size_t len, hone_buf *room)
 {
     const hone_bpe *b = &w->t->bpe;
     size_t unk_from = 0, unk_len = 0;
@@ -258,16 +254,18 @@ static int merges_symbols(word *w, const char *text, size_t len)
         int n = hone_utf8_decode(text + at, len - at, &cp);
         if (n <= 0) n = 1;
         const size_t step = (size_t)n;
-        const int32_t id =
-            find_affixed(w->t, text + at, step, at == 0, at + step >= len);
+        const hone_slice s =
+            affixed(b, text + at, step, at == 0, at + step >= len, room);
+        if (room->failed) return -1;
+        const int32_t id = hone_map_find(&w->t->map, s.data, s.len);
         if (id >= 0) {
             if (unk && add_symbol(w, b->unk, unk_from, unk_len)) return -1;
             unk = false;
             if (add_symbol(w, id, at, step)) return -1;
-        } else if (b->byte_fallback && has_bytes(b, text + at, step)) {
-            for (size_t i = 0; i < step; i++) {
-                const int32_t byte = b->byte_id[(unsigned char)text[at + i]];
-                if (add_symbol(w, byte, at + i, 1)) return -1;
+        } else if (b->byte_fallback && has_bytes(b, s.data, s.len)) {
+            for (size_t i = 0; i < s.len; i++) {
+                const int32_t byte = b->byte_id[(unsigned char)s.data[i]];
+                if (add_symbol(w, byte, at, 1)) return -1;
             }
         } else if (b->unk >= 0) {
             if (unk && b->fuse_unk) {
@@ -282,6 +280,15 @@ static int merges_symbols(word *w, const char *text, size_t len)
         at += step;
     }
     return unk ? add_symbol(w, b->unk, unk_from, unk_len) : 0;
+}
+
+static int merges_symbols(word *w, const char *text, size_t len)
+{
+    hone_buf room;
+    hone_buf_init(&room, 1 << 20);
+    const int failed = add_symbols(w, text, len, &room);
+    hone_buf_release(&room);
+    return failed;
 }
 
 /* Characters, or bytes, whether the vocabulary has them or not. */

@@ -190,11 +190,89 @@ static void suffix_string(const hone_step *d, const char *s, size_t len, bool la
     }
 }
 
+/* Append s with every `from` as `to`. */
+static void replace_all(hone_buf *out, const char *s, size_t len, const char *from,
+                        const char *to)
+{
+    const size_t n = strlen(from);
+    for (size_t at = 0; at < len;) {
+        if (n && len - at >= n && memcmp(s + at, from, n) == 0) {
+            hone_buf_append_str(out, to);
+            at += n;
+        } else {
+            hone_buf_append_char(out, s[at++]);
+        }
+    }
+}
+
+/* Spaces that English does not write.
+ * Source: huggingface/tokenizers, src/decoders/wordpiece.rs, cleanup. */
+static void clean_spaces(hone_buf *b, size_t from)
+{
+    static const char *const pair[][2] = {
+        {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+        {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+        {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+    hone_buf old;
+    hone_buf_init(&old, HONE_TOKENIZER_MAX_TEXT);
+    for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++) {
+        hone_buf_reset(&old);
+        hone_buf_append(&old, b->data + from, b->len - from);
+        b->len = from;
+        replace_all(b, old.data, old.len, pair[i][0], pair[i][1]);
+    }
+    if (old.failed) b->failed = old.failed;
+    hone_buf_release(&old);
+}
+
+/* Words are parted by a space; a prefix joins a token to the one before. */
+static void wordpiece_string(const hone_step *d, const char *s, size_t len, bool first,
+                             hone_buf *out)
+{
+    const size_t from = out->len;
+    const bool joined = len >= d->text_len && memcmp(s, d->text, d->text_len) == 0;
+    if (first || !joined) {
+        if (!first) hone_buf_append_char(out, ' ');
+        hone_buf_append(out, s, len);
+    } else {
+        hone_buf_append(out, s + d->text_len, len - d->text_len);
+    }
+    if (d->cleanup) clean_spaces(out, from);
+}
+
+/* Repetitions and padding vanish, and what is empty then. */
+static hone_status ctc(const hone_step *d, const strings *in, strings *out,
+                       hone_error *err)
+{
+    hone_buf b;
+    hone_buf_init(&b, HONE_TOKENIZER_MAX_TEXT);
+    hone_status st = HONE_OK;
+    for (size_t i = 0; i < in->n && !st; i++) {
+        size_t len, n = 0;
+        const char *before = i ? string_at(in, i - 1, &n) : NULL;
+        const char *s = string_at(in, i, &len);
+        if (before && n == len && memcmp(before, s, len) == 0) continue;
+        hone_buf_reset(&b);
+        replace_all(&b, s, len, d->text, "");
+        if (d->cleanup) clean_spaces(&b, 0);
+        const size_t from = out->text.len;
+        if (d->cleanup)
+            replace_all(&out->text, b.data, b.len, d->delimiter, " ");
+        else
+            hone_buf_append(&out->text, b.data, b.len);
+        st = hone_buf_status(&b, "decode", err);
+        if (!st && out->text.len > from) st = close_string(out, err);
+    }
+    hone_buf_release(&b);
+    return st;
+}
+
 static hone_status run_decoder(const hone_step *d, const strings *in, strings *out,
                                hone_error *err)
 {
     if (d->kind == HONE_DEC_BYTE_LEVEL) return byte_level(in, out, err);
     if (d->kind == HONE_DEC_BYTE_FALLBACK) return byte_fallback(in, out, err);
+    if (d->kind == HONE_DEC_CTC) return ctc(d, in, out, err);
     if (d->kind == HONE_DEC_FUSE) {
         hone_buf_append(&out->text, in->text.data, in->text.len);
         return close_string(out, err);
@@ -211,6 +289,9 @@ static hone_status run_decoder(const hone_step *d, const strings *in, strings *o
             break;
         case HONE_DEC_METASPACE:
             metaspace_string(d, s, len, i == 0, &out->text);
+            break;
+        case HONE_DEC_WORDPIECE:
+            wordpiece_string(d, s, len, i == 0, &out->text);
             break;
         default:
             HONE_ASSERT(d->kind == HONE_DEC_BPE_SUFFIX);
@@ -231,7 +312,7 @@ static hone_status spell(const hone_tokenizer *t, const int32_t *id, size_t n,
         size_t len;
         const char *text = hone_vocab_spelling(t, id[i], &len);
         const bool hide = flags & HONE_DECODE_NO_SPECIAL;
-        if (!text || (hide && t->piece[id[i]].special)) continue;
+        if (!text || (hide && t->piece[id[i]].hidden)) continue;
         hone_buf_append(&out->text, text, len);
         HONE_TRY(close_string(out, err));
     }

@@ -30,17 +30,21 @@ static hone_status unicode_form(hone_buf *b, utf8proc_option_t options, hone_err
     return HONE_OK;
 }
 
-/* Rebuild b character by character; fn appends what a character becomes. */
-static void each_char(hone_buf *b, hone_buf *out,
+/* Rebuild b character by character; fn appends what a character becomes.  True if the
+ * first becomes nothing. */
+static bool each_char(const hone_buf *b, hone_buf *out,
                       void (*fn)(hone_buf *out, uint32_t cp))
 {
+    bool front_lost = false;
     for (size_t at = 0; at < b->len;) {
         uint32_t cp;
         int n = hone_utf8_decode(b->data + at, b->len - at, &cp);
         if (n <= 0) n = 1;
         fn(out, cp);
+        if (at == 0) front_lost = out->len == 0;
         at += (size_t)n;
     }
+    return front_lost;
 }
 
 static void lower_char(hone_buf *out, uint32_t cp)
@@ -54,7 +58,47 @@ static void drop_mark(hone_buf *out, uint32_t cp)
     if (!hone_char_is_mark(cp)) hone_buf_append_utf8(out, cp);
 }
 
-static void strip(const hone_step *s, hone_buf *b, hone_buf *out)
+static void drop_nonspacing(hone_buf *out, uint32_t cp)
+{
+    if (!hone_char_is_nonspacing(cp)) hone_buf_append_utf8(out, cp);
+}
+
+/* Source: huggingface/tokenizers, src/normalizers/unicode.rs, do_nmt. */
+static void nmt_char(hone_buf *out, uint32_t cp)
+{
+    const bool drop = (cp >= 1 && cp <= 8) || cp == 0xB || (cp >= 0xE && cp <= 0x1F) ||
+                      cp == 0x7F || cp == 0x8F || cp == 0x9F;
+    const bool space = cp == 9 || cp == 0xA || cp == 0xC || cp == 0xD || cp == 0x1680 ||
+                       (cp >= 0x200B && cp <= 0x200F) || cp == 0x2028 || cp == 0x2029 ||
+                       cp == 0x2581 || cp == 0xFEFF || cp == 0xFFFD;
+    if (!drop) hone_buf_append_utf8(out, space ? ' ' : cp);
+}
+
+/* Source: huggingface/tokenizers, src/normalizers/bert.rs; also the ranges below. */
+static void clean_char(hone_buf *out, uint32_t cp)
+{
+    const bool space = hone_char_is_space(cp);
+    const bool kept = cp == '\t' || cp == '\n' || cp == '\r';
+    if (cp == 0 || cp == 0xFFFD || (hone_char_is_other(cp) && !kept)) return;
+    hone_buf_append_utf8(out, space ? ' ' : cp);
+}
+
+static void space_cjk(hone_buf *out, uint32_t cp)
+{
+    static const uint32_t range[][2] = {
+        {0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},   {0x20000, 0x2A6DF},
+        {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F}, {0x2B920, 0x2CEAF}, {0x2F800, 0x2FA1F}};
+    bool ideograph = false;
+    for (size_t i = 0; i < sizeof range / sizeof range[0]; i++) {
+        ideograph |= cp >= range[i][0] && cp <= range[i][1];
+    }
+    if (ideograph) hone_buf_append_char(out, ' ');
+    hone_buf_append_utf8(out, cp);
+    if (ideograph) hone_buf_append_char(out, ' ');
+}
+
+/* True if something went from the front. */
+static bool strip(const hone_step *s, const hone_buf *b, hone_buf *out)
 {
     size_t from = 0, to = b->len;
     uint32_t cp;
@@ -73,6 +117,7 @@ static void strip(const hone_step *s, hone_buf *b, hone_buf *out)
         to = last;
     }
     hone_buf_append(out, b->data + from, to - from);
+    return from > 0;
 }
 
 typedef struct replacing {
@@ -120,23 +165,106 @@ static void squeeze(hone_buf *b, hone_buf *out)
     }
 }
 
-static hone_status run(const hone_step *s, hone_buf *b, hone_buf *out, hone_error *err)
+/* The bytes of the character at s; text was made valid before. */
+static size_t char_len(const char *s, size_t len, uint32_t *cp)
+{
+    const int n = hone_utf8_decode(s, len, cp);
+    return n > 0 ? (size_t)n : 1;
+}
+
+/* SentencePiece: the longest beginning that has a replacement, or one character. */
+static void map_longest(const hone_step *s, const hone_buf *b, hone_buf *out)
+{
+    for (size_t at = 0; at < b->len;) {
+        const char *p = b->data + at;
+        const size_t left = b->len - at;
+        const size_t kept =
+            s->keep ? hone_added_match(s->keep, &s->keep->normalized, p, left) : 0;
+        hone_replacement r;
+        uint32_t cp;
+        if (!kept && hone_charsmap_longest(s->charsmap, p, left, &r)) {
+            hone_buf_append(out, r.text, r.len);
+            at += r.n_replaced;
+        } else {
+            const size_t n = kept ? kept : char_len(p, left, &cp);
+            hone_buf_append(out, p, n);
+            at += n;
+        }
+    }
+}
+
+/* A stretch that becomes the replacement of its shortest beginning, all of it. */
+static bool map_whole(const hone_charsmap *m, const char *s, size_t len, hone_buf *out)
+{
+    hone_replacement r;
+    if (!hone_charsmap_shortest(m, s, len, &r)) return false;
+    hone_buf_append(out, r.text, r.len);
+    return true;
+}
+
+/* Hugging Face: whole graphemes of less than six bytes, else character by character.
+ * Source: huggingface/tokenizers, src/normalizers/precompiled.rs. */
+static void map_graphemes(const hone_charsmap *m, const hone_buf *b, hone_buf *out)
+{
+    for (size_t at = 0; at < b->len;) {
+        uint32_t cp, next;
+        utf8proc_int32_t state = 0;
+        size_t end = at + char_len(b->data + at, b->len - at, &cp);
+        while (end < b->len) {
+            const size_t n = char_len(b->data + end, b->len - end, &next);
+            if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)cp,
+                                                 (utf8proc_int32_t)next, &state))
+                break;
+            end += n;
+            cp = next;
+        }
+        const size_t len = end - at;
+        if (len < 6 && map_whole(m, b->data + at, len, out)) at = end;
+        while (at < end) {
+            const size_t n = char_len(b->data + at, end - at, &cp);
+            if (!map_whole(m, b->data + at, n, out))
+                hone_buf_append(out, b->data + at, n);
+            at += n;
+        }
+    }
+}
+
+static hone_status run(const hone_step *s, hone_buf *b, hone_buf *out, bool *front_lost,
+                       hone_error *err)
 {
     switch (s->kind) {
     case HONE_NORM_LOWERCASE:
-        each_char(b, out, lower_char);
+        (void)each_char(b, out, lower_char);
         break;
     case HONE_NORM_STRIP_ACCENTS:
-        each_char(b, out, drop_mark);
+        *front_lost = each_char(b, out, drop_mark);
+        break;
+    case HONE_NORM_STRIP_NONSPACING:
+        *front_lost = each_char(b, out, drop_nonspacing);
+        break;
+    case HONE_NORM_NMT:
+        *front_lost = each_char(b, out, nmt_char);
+        break;
+    case HONE_NORM_CLEAN:
+        *front_lost = each_char(b, out, clean_char);
+        break;
+    case HONE_NORM_SPACE_CJK:
+        (void)each_char(b, out, space_cjk);
+        break;
+    case HONE_NORM_CHARSMAP:
+        map_graphemes(s->charsmap, b, out);
+        break;
+    case HONE_NORM_CHARSMAP_SP:
+        map_longest(s, b, out);
         break;
     case HONE_NORM_STRIP:
-        strip(s, b, out);
+        *front_lost = strip(s, b, out);
         break;
     case HONE_NORM_REPLACE:
         HONE_TRY(replace(s, b, out, err));
         break;
     case HONE_NORM_PREPEND:
-        if (b->len) hone_buf_append(out, s->text, s->text_len);
+        if (b->len || s->to_empty) hone_buf_append(out, s->text, s->text_len);
         hone_buf_append(out, b->data, b->len);
         break;
     case HONE_NORM_BYTE_LEVEL:
@@ -152,7 +280,8 @@ static hone_status run(const hone_step *s, hone_buf *b, hone_buf *out, hone_erro
     return hone_buf_status(b, "normalize", err);
 }
 
-static hone_status run_step(const hone_step *s, hone_buf *b, hone_error *err)
+static hone_status run_step(const hone_step *s, hone_buf *b, bool *front_lost,
+                            hone_error *err)
 {
     switch (s->kind) {
     case HONE_NORM_NFC:
@@ -170,15 +299,20 @@ static hone_status run_step(const hone_step *s, hone_buf *b, hone_error *err)
     }
     hone_buf out;
     hone_buf_init(&out, HONE_TOKENIZER_MAX_TEXT);
-    const hone_status st = run(s, b, &out, err);
+    const hone_status st = run(s, b, &out, front_lost, err);
     hone_buf_release(&out);
     return st;
 }
 
-hone_status hone_normalize(const hone_steps *steps, hone_buf *b, hone_error *err)
+hone_status hone_normalize(const hone_steps *steps, hone_buf *b, bool *front_lost,
+                           hone_error *err)
 {
+    bool any = false;
     for (size_t i = 0; i < steps->n; i++) {
-        HONE_TRY(run_step(&steps->step[i], b, err));
+        bool lost = false;
+        HONE_TRY(run_step(&steps->step[i], b, &lost, err));
+        any |= lost;
     }
+    if (front_lost) *front_lost = any;
     return HONE_OK;
 }

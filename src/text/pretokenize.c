@@ -257,6 +257,25 @@ static hone_status metaspace(const hone_step *step, const char *text, size_t len
     return close_piece(out, from, at_start, err);
 }
 
+/* Pieces of so many characters, the last may be shorter. */
+static hone_status fixed_length(const hone_step *step, const char *text, size_t len,
+                                bool at_start, pieces *out, hone_error *err)
+{
+    for (size_t at = 0; at < len;) {
+        const size_t from = out->text.len;
+        const bool first = at_start && at == 0;
+        for (int i = 0; i < step->length && at < len; i++) {
+            uint32_t cp;
+            int n = hone_utf8_decode(text + at, len - at, &cp);
+            if (n <= 0) n = 1;
+            hone_buf_append(&out->text, text + at, (size_t)n);
+            at += (size_t)n;
+        }
+        HONE_TRY(close_piece(out, from, first, err));
+    }
+    return HONE_OK;
+}
+
 static hone_status run_step(const hone_step *step, const pieces *in, pieces *out,
                             hone_error *err)
 {
@@ -267,6 +286,8 @@ static hone_status run_step(const hone_step *step, const pieces *in, pieces *out
             HONE_TRY(byte_level(step, text, p->len, p->at_start, out, err));
         } else if (step->kind == HONE_PRE_METASPACE) {
             HONE_TRY(metaspace(step, text, p->len, p->at_start, out, err));
+        } else if (step->kind == HONE_PRE_FIXED_LENGTH) {
+            HONE_TRY(fixed_length(step, text, p->len, p->at_start, out, err));
         } else {
             HONE_TRY(split(step, text, p->len, p->at_start, out, err));
         }

@@ -73,6 +73,7 @@ hone_status hone_spm_finish(hone_tokenizer *t, const float *score, const int32_t
     if (o->squeeze) (void)hone_steps_add(&t->normalizer, HONE_NORM_SQUEEZE);
     if (o->add_dummy_prefix) {
         hone_step *s = hone_steps_add(&t->normalizer, HONE_NORM_PREPEND);
+        s->to_empty = !o->squeeze; /* which would take it away again */
         HONE_TRY(hone_step_set_text(s, " ", 1, err));
     }
     HONE_TRY(add_replace(&t->normalizer, HONE_NORM_REPLACE, " ", block, err));

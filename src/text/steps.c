@@ -19,7 +19,9 @@ void hone_steps_release(hone_steps *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         hone_regex_free(s->step[i].regex);
+        hone_charsmap_free(s->step[i].charsmap);
         hone_free(s->step[i].text);
+        hone_free(s->step[i].delimiter);
     }
     s->n = 0;
 }

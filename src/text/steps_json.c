@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 
 typedef hone_status read_fn(hone_tokenizer *t, const json_t *j, const char *type,
                             hone_error *err);
@@ -62,6 +63,36 @@ static hone_status read_text(hone_step *s, const json_t *j, const char *key,
 
 /* -- normalizers ------------------------------------------------------------------ */
 
+static hone_status add_norm(hone_tokenizer *t, hone_step_kind kind, hone_error *err)
+{
+    return hone_steps_add(&t->normalizer, kind) ? HONE_OK : too_many(err);
+}
+
+/* What BertNormalizer does, one step each; strip_accents may be null: as lowercase. */
+static hone_status read_bert(hone_tokenizer *t, const json_t *j, hone_error *err)
+{
+    bool clean, cjk, strip, lower;
+    HONE_TRY(hone_json_get_bool(j, "clean_text", true, &clean, err));
+    HONE_TRY(hone_json_get_bool(j, "handle_chinese_chars", true, &cjk, err));
+    HONE_TRY(hone_json_get_bool(j, "lowercase", true, &lower, err));
+    HONE_TRY(hone_json_get_bool(j, "strip_accents", lower, &strip, err));
+    if (clean) HONE_TRY(add_norm(t, HONE_NORM_CLEAN, err));
+    if (cjk) HONE_TRY(add_norm(t, HONE_NORM_SPACE_CJK, err));
+    if (strip) HONE_TRY(add_norm(t, HONE_NORM_NFD, err));
+    if (strip) HONE_TRY(add_norm(t, HONE_NORM_STRIP_NONSPACING, err));
+    return lower ? add_norm(t, HONE_NORM_LOWERCASE, err) : HONE_OK;
+}
+
+static hone_status read_charsmap(hone_step *s, const json_t *j, hone_error *err)
+{
+    const json_t *map = json_object_get(j, "precompiled_charsmap");
+    if (!json_is_string(map)) {
+        return hone_fail(err, HONE_E_FORMAT, "no 'precompiled_charsmap'");
+    }
+    return hone_charsmap_from_base64(&s->charsmap, json_string_value(map),
+                                     json_string_length(map), err);
+}
+
 static hone_status read_normalizer(hone_tokenizer *t, const json_t *j, const char *type,
                                    hone_error *err)
 {
@@ -79,7 +110,10 @@ static hone_status read_normalizer(hone_tokenizer *t, const json_t *j, const cha
         {"Replace", HONE_NORM_REPLACE},
         {"Prepend", HONE_NORM_PREPEND},
         {"ByteLevel", HONE_NORM_BYTE_LEVEL},
+        {"Nmt", HONE_NORM_NMT},
+        {"Precompiled", HONE_NORM_CHARSMAP},
     };
+    if (strcmp(type, "BertNormalizer") == 0) return read_bert(t, j, err);
     size_t i = 0;
     const size_t n = sizeof table / sizeof table[0];
     while (i < n && strcmp(table[i].type, type) != 0) {
@@ -97,6 +131,8 @@ static hone_status read_normalizer(hone_tokenizer *t, const json_t *j, const cha
         return read_text(s, j, "content", err);
     case HONE_NORM_PREPEND:
         return read_text(s, j, "prepend", err);
+    case HONE_NORM_CHARSMAP:
+        return read_charsmap(s, j, err);
     default:
         return HONE_OK;
     }
@@ -213,6 +249,13 @@ static hone_status read_pre(hone_tokenizer *t, const json_t *j, const char *type
         HONE_TRY(add_split(t, HONE_PRE_WHITESPACE_SPLIT, HONE_SPLIT_REMOVED, &s, err));
         return add_split(t, HONE_PRE_PUNCTUATION, HONE_SPLIT_ISOLATED, &s, err);
     }
+    if (strcmp(type, "FixedLength") == 0) {
+        int64_t length;
+        HONE_TRY(hone_json_get_int(j, "length", 5, 1, INT32_MAX, &length, err));
+        HONE_TRY(add_split(t, HONE_PRE_FIXED_LENGTH, HONE_SPLIT_ISOLATED, &s, err));
+        s->length = (int)length;
+        return HONE_OK;
+    }
     if (strcmp(type, "CharDelimiterSplit") == 0) {
         HONE_TRY(add_split(t, HONE_PRE_CHAR_SPLIT, HONE_SPLIT_REMOVED, &s, err));
         return read_text(s, j, "delimiter", err);
@@ -238,6 +281,16 @@ static hone_status read_strip(hone_step *s, const json_t *j, hone_error *err)
     return s->text_len ? HONE_OK : hone_fail(err, HONE_E_FORMAT, "empty content");
 }
 
+static hone_status read_ctc(hone_step *s, const json_t *j, hone_error *err)
+{
+    const char *delimiter;
+    HONE_TRY(hone_json_get_bool(j, "cleanup", true, &s->cleanup, err));
+    HONE_TRY(hone_json_get_str(j, "word_delimiter_token", "|", &delimiter, err));
+    s->delimiter = hone_strdup(delimiter);
+    if (!s->delimiter) return hone_fail(err, HONE_E_NOMEM, "out of memory");
+    return read_text(s, j, "pad_token", err);
+}
+
 static hone_status read_decoder(hone_tokenizer *t, const json_t *j, const char *type,
                                 hone_error *err)
 {
@@ -252,6 +305,8 @@ static hone_status read_decoder(hone_tokenizer *t, const json_t *j, const char *
         {"Replace", HONE_DEC_REPLACE},
         {"Metaspace", HONE_DEC_METASPACE},
         {"BPEDecoder", HONE_DEC_BPE_SUFFIX},
+        {"WordPiece", HONE_DEC_WORDPIECE},
+        {"CTC", HONE_DEC_CTC},
     };
     size_t i = 0;
     const size_t n = sizeof table / sizeof table[0];
@@ -271,6 +326,11 @@ static hone_status read_decoder(hone_tokenizer *t, const json_t *j, const char *
         return read_prepend(s, j, err);
     case HONE_DEC_BPE_SUFFIX:
         return read_text(s, j, "suffix", err);
+    case HONE_DEC_WORDPIECE:
+        HONE_TRY(hone_json_get_bool(j, "cleanup", true, &s->cleanup, err));
+        return read_text(s, j, "prefix", err);
+    case HONE_DEC_CTC:
+        return read_ctc(s, j, err);
     default:
         return HONE_OK;
     }

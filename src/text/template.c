@@ -45,6 +45,7 @@ static hone_status parse_source(hone_template *t, size_t len, hone_error *err)
     if (setjmp(env)) return parser->status;
     tpl_lex(parser, t->source, len);
     t->body = tpl_parse(parser);
+    tpl_check_names(parser, t->body);
     return HONE_OK;
 }
 

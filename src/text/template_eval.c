@@ -172,6 +172,26 @@ static bool is_param(const tpl_node *macro, tpl_str name)
     return false;
 }
 
+/* Whether a named argument has a place of its own: `caller` in a macro that uses it, a
+ * parameter that no argument by position took. */
+static bool takes_named(const tpl_node *macro, const tpl_args *args, tpl_str name)
+{
+    if (tpl_str_is(name, "caller") && uses(macro->b, "caller")) return true;
+    for (size_t i = args->n; i < macro->n; i++) {
+        const tpl_str p = macro->list[i]->name;
+        if (p.len == name.len && memcmp(p.s, name.s, p.len) == 0) return true;
+    }
+    return false;
+}
+
+/* The body of a call block, as a macro. */
+static tpl_value caller_of(tpl_machine *m, const tpl_args *args)
+{
+    tpl_macro *c = tpl_alloc(m, sizeof *c);
+    *c = (tpl_macro){args->caller, args->caller_scope, true};
+    return (tpl_value){.kind = TPL_MACRO, .u.macro = c};
+}
+
 /* Arguments that no parameter takes: to varargs and kwargs, or a failure. */
 static void bind_rest(tpl_machine *m, tpl_scope *s, const tpl_node *node,
                       const tpl_args *args)
@@ -189,14 +209,15 @@ static void bind_rest(tpl_machine *m, tpl_scope *s, const tpl_node *node,
     const bool kwargs = uses(node->b, "kwargs");
     tpl_value rest = tpl_new_dict(m, TPL_DICT);
     for (size_t i = 0; i < args->n_named; i++) {
-        if (is_param(node, args->name[i]) || tpl_str_is(args->name[i], "caller"))
-            continue;
+        if (takes_named(node, args, args->name[i])) continue;
         if (!kwargs) {
             tpl_fail(m, "macro '%.*s' takes no keyword '%.*s'", (int)node->name.len,
                      node->name.s, (int)args->name[i].len, args->name[i].s);
         }
         tpl_dict_set(m, rest.u.dict, tpl_string(args->name[i]), args->named[i]);
     }
+    if (args->caller && !uses(node->b, "caller"))
+        tpl_dict_set(m, rest.u.dict, tpl_cstring("caller"), caller_of(m, args));
     if (kwargs) define(m, s, (tpl_str){"kwargs", 6}, rest);
 }
 
@@ -211,7 +232,7 @@ static tpl_value call_macro(tpl_machine *m, const tpl_macro *macro, tpl_args *ar
     for (size_t i = 0; i < node->n; i++) {
         const tpl_node *param = node->list[i];
         const tpl_value *given = named_arg(args, param->name);
-        if (i < args->n && given) {
+        if (i < args->n && given && !uses(node->b, "kwargs")) {
             tpl_fail(m, "macro '%.*s': argument '%.*s' is given twice",
                      (int)node->name.len, node->name.s, (int)param->name.len,
                      param->name.s);
@@ -229,10 +250,7 @@ static tpl_value call_macro(tpl_machine *m, const tpl_macro *macro, tpl_args *ar
     bind_rest(m, s, node, args);
     const tpl_value *caller = named_arg(args, (tpl_str){"caller", 6});
     if (args->caller) {
-        tpl_macro *c = tpl_alloc(m, sizeof *c);
-        *c = (tpl_macro){args->caller, args->caller_scope, true};
-        define(m, s, (tpl_str){"caller", 6},
-               (tpl_value){.kind = TPL_MACRO, .u.macro = c});
+        define(m, s, (tpl_str){"caller", 6}, caller_of(m, args));
     } else if (caller && !is_param(node, (tpl_str){"caller", 6})) {
         define(m, s, (tpl_str){"caller", 6}, *caller);
     }
@@ -528,9 +546,10 @@ static void run_call_block(tpl_machine *m, tpl_scope *s, const tpl_node *n)
     args.caller_scope = s;
     if (callee.kind != TPL_MACRO)
         tpl_fail(m, "call: a %s takes no caller", tpl_type_name(&callee));
-    if (!uses(callee.u.macro->node->b, "caller")) {
-        tpl_fail(m, "call: macro '%.*s' does not use its caller",
-                 (int)callee.u.macro->node->name.len, callee.u.macro->node->name.s);
+    const tpl_node *macro = callee.u.macro->node;
+    if (!uses(macro->b, "caller") && !uses(macro->b, "kwargs")) {
+        tpl_fail(m, "call: macro '%.*s' does not use its caller", (int)macro->name.len,
+                 macro->name.s);
     }
     const tpl_value v = tpl_call(m, &callee, &args);
     print(m, v.u.str.s, v.u.str.len);

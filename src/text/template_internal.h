@@ -229,6 +229,8 @@ _Noreturn void tpl_parse_fail(tpl_parser *p, hone_status code, int line,
 void *tpl_parse_alloc(tpl_parser *p, size_t size);
 void tpl_lex(tpl_parser *p, const char *source, size_t len);
 tpl_node *tpl_parse(tpl_parser *p);
+/* template_check.c: fail on an unknown filter or test that parsing already finds. */
+void tpl_check_names(tpl_parser *p, const tpl_node *n);
 
 /* -- rendering -------------------------------------------------------------------- */
 
@@ -281,6 +283,7 @@ tpl_value tpl_call(tpl_machine *m, const tpl_value *callee, tpl_args *args);
 tpl_value tpl_call_filter(tpl_machine *m, tpl_str name, tpl_value *self,
                           tpl_args *args);
 bool tpl_has_filter(tpl_str name);
+bool tpl_has_test(tpl_str name);
 bool tpl_call_test(tpl_machine *m, tpl_str name, tpl_value *self, tpl_args *args);
 
 /* template_value.c */

@@ -441,73 +441,167 @@ void tpl_print_json(tpl_machine *m, hone_buf *out, const tpl_value *v, bool asci
 
 /* A specification of % formatting: flags, width, precision, then the letter. */
 typedef struct spec {
-    char text[32];
+    bool left, plus, space, hash, zero;
+    long width, precision; /* precision -1: not given */
     char letter;
 } spec;
 
+enum {
+    MAX_WIDTH = 100000,
+    MAX_PRECISION = 500,
+    NUMBER_ROOM = 1024 /* for the 309 digits of a double and a precision */
+};
+
+static long read_count(tpl_machine *m, tpl_str f, size_t *at, long most)
+{
+    long n = 0;
+    while (*at < f.len && f.s[*at] >= '0' && f.s[*at] <= '9') {
+        n = n * 10 + (f.s[(*at)++] - '0');
+        if (n > most) tpl_fail_limit(m, "format: a width is too large");
+    }
+    return n;
+}
+
 static size_t read_spec(tpl_machine *m, tpl_str f, size_t at, spec *s)
 {
-    size_t n = 0;
-    s->text[n++] = '%';
-    while (at < f.len && f.s[at] && strchr("-+ #0123456789.", f.s[at])) {
-        if (n > 12) tpl_fail(m, "format: a width is too large");
-        s->text[n++] = f.s[at++];
+    *s = (spec){.precision = -1};
+    for (; at < f.len && f.s[at] && strchr("-+ #0", f.s[at]); at++) {
+        s->left |= f.s[at] == '-';
+        s->plus |= f.s[at] == '+';
+        s->space |= f.s[at] == ' ';
+        s->hash |= f.s[at] == '#';
+        s->zero |= f.s[at] == '0';
+    }
+    s->width = read_count(m, f, &at, MAX_WIDTH);
+    if (at < f.len && f.s[at] == '.') {
+        at++;
+        s->precision = read_count(m, f, &at, MAX_PRECISION);
+    }
+    while (at < f.len && f.s[at] && strchr("hlL", f.s[at])) {
+        at++; /* Python reads and forgets them */
     }
     if (at >= f.len) tpl_fail(m, "format: incomplete");
     s->letter = f.s[at++];
-    s->text[n] = '\0';
     return at;
 }
 
-static void print_spec(tpl_machine *m, hone_buf *out, spec *s, const tpl_value *v)
+static size_t count_chars(tpl_str t)
 {
-    char *end = s->text + strlen(s->text);
-    if (strtol(s->text + strspn(s->text, "%-+ #"), NULL, 10) > 100000) {
-        tpl_fail(m, "format: a width is too large");
+    size_t n = 0;
+    for (size_t i = 0; i < t.len; i++) {
+        n += ((unsigned char)t.s[i] & 0xC0) != 0x80;
     }
-    if (s->letter == 's' || s->letter == 'r') {
-        hone_buf *b = tpl_buf_open(m);
-        if (s->letter == 's')
-            tpl_print_str(m, b, v);
-        else
-            tpl_print_repr(m, b, v, 0);
-        const tpl_str text = tpl_buf_str(m, b);
-        if (end == s->text + 1) {
-            hone_buf_append(out, text.s, text.len);
-        } else {
-            memcpy(end, "s", 2);
-            char *copy = tpl_alloc(m, text.len + 1);
-            memcpy(copy, text.s, text.len);
-            copy[text.len] = '\0';
-            const int n = snprintf(NULL, 0, s->text, copy);
-            char *p = tpl_alloc(m, (size_t)n + 1);
-            snprintf(p, (size_t)n + 1, s->text, copy);
-            hone_buf_append(out, p, (size_t)n);
+    return n;
+}
+
+static void append_many(hone_buf *out, char c, size_t n)
+{
+    while (n-- > 0) {
+        hone_buf_append_char(out, c);
+    }
+}
+
+/* sign and body, padded to the width; zeros go between the two. */
+static void print_padded(hone_buf *out, const spec *s, const char *sign, tpl_str body,
+                         bool zeros)
+{
+    const size_t n = strlen(sign) + count_chars(body);
+    const size_t fill = (size_t)s->width > n ? (size_t)s->width - n : 0;
+    if (!s->left && !zeros) append_many(out, ' ', fill);
+    hone_buf_append_str(out, sign);
+    if (!s->left && zeros) append_many(out, '0', fill);
+    hone_buf_append(out, body.s, body.len);
+    if (s->left) append_many(out, ' ', fill);
+}
+
+static void print_text(tpl_machine *m, hone_buf *out, const spec *s, const tpl_value *v)
+{
+    hone_buf *b = tpl_buf_open(m);
+    if (s->letter == 's' || (s->letter == 'c' && v->kind == TPL_STR)) {
+        tpl_print_str(m, b, v);
+    } else if (s->letter == 'r') {
+        tpl_print_repr(m, b, v, 0);
+    } else {
+        const int64_t c = tpl_as_int(m, v, "format");
+        if (c < 0 || c > 0x10FFFF) tpl_fail(m, "format: %%c: no character");
+        hone_buf_append_utf8(b, (unsigned)c);
+    }
+    tpl_str text = tpl_buf_str(m, b);
+    if (s->letter == 'c' && count_chars(text) != 1)
+        tpl_fail(m, "format: %%c needs one character");
+    if (s->precision >= 0 && s->letter != 'c') {
+        size_t left = (size_t)s->precision, len = 0;
+        while (len < text.len &&
+               (left > 0 || ((unsigned char)text.s[len] & 0xC0) == 0x80)) {
+            left -= ((unsigned char)text.s[len++] & 0xC0) != 0x80;
         }
+        text.len = len;
+    }
+    print_padded(out, s, "", text, false);
+}
+
+/* The digits of a number without its sign. */
+static void number_digits(tpl_machine *m, const spec *s, const tpl_value *v, char *out)
+{
+    const int p = s->precision < 0 ? 6 : (int)s->precision;
+    if (strchr("diu", s->letter) && v->kind == TPL_FLOAT) {
+        if (!isfinite(v->u.f)) tpl_fail(m, "format: %%d: no number");
+        snprintf(out, NUMBER_ROOM, "%.0f", fabs(trunc(v->u.f)));
+    } else if (strchr("diuxXo", s->letter) && v->kind != TPL_FLOAT) {
+        const int64_t i = tpl_as_int(m, v, "format");
+        const uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+        const int digits = s->precision < 0 ? 1 : (int)s->precision;
+        const char *form = s->letter == 'x'   ? "%.*" PRIx64
+                           : s->letter == 'X' ? "%.*" PRIX64
+                           : s->letter == 'o' ? "%.*" PRIo64
+                                              : "%.*" PRIu64;
+        snprintf(out, NUMBER_ROOM, form, digits > 0 ? digits : 1, u);
+    } else if (strchr("feEgGF", s->letter)) {
+        const char form[] = {'%',
+                             s->hash ? '#' : '.',
+                             s->hash ? '.' : '*',
+                             s->hash ? '*' : s->letter,
+                             s->hash ? s->letter : '\0',
+                             '\0'};
+        snprintf(out, NUMBER_ROOM, form, p, fabs(tpl_as_double(v)));
+    } else {
+        tpl_fail(m, "format: '%%%c' is unknown", s->letter);
+    }
+}
+
+static bool is_negative(const tpl_value *v)
+{
+    if (v->kind == TPL_FLOAT) return signbit(v->u.f) && !isnan(v->u.f);
+    return v->kind == TPL_INT && v->u.i < 0;
+}
+
+static void print_spec(tpl_machine *m, hone_buf *out, const spec *s, const tpl_value *v)
+{
+    if (s->letter && strchr("src", s->letter)) {
+        print_text(m, out, s, v);
         return;
     }
     if (!tpl_is_number(v)) {
         tpl_fail(m, "format: %%%c needs a number, found a %s", s->letter,
                  tpl_type_name(v));
     }
-    char text[400];
-    if (strchr("di", s->letter)) {
-        memcpy(end, PRId64, sizeof PRId64);
-        const int64_t i =
-            v->kind == TPL_FLOAT ? (int64_t)v->u.f : tpl_as_int(m, v, "format");
-        snprintf(text, sizeof text, s->text, i);
-    } else if (strchr("xXo", s->letter) && v->kind != TPL_FLOAT) {
-        const char tail[4] = {'l', 'l', s->letter, '\0'};
-        memcpy(end, tail, sizeof tail);
-        snprintf(text, sizeof text, s->text, (long long)tpl_as_int(m, v, "format"));
-    } else if (strchr("feEgGF", s->letter)) {
-        const char tail[2] = {s->letter, '\0'};
-        memcpy(end, tail, sizeof tail);
-        snprintf(text, sizeof text, s->text, tpl_as_double(v));
-    } else {
-        tpl_fail(m, "format: '%%%c' is unknown", s->letter);
-    }
-    hone_buf_append_str(out, text);
+    char digits[NUMBER_ROOM], sign[4];
+    number_digits(m, s, v, digits);
+    const bool whole = strchr("diu", s->letter) != NULL;
+    const bool minus =
+        is_negative(v) && !(whole && v->kind == TPL_FLOAT && trunc(v->u.f) == 0);
+    const char *base = !s->hash           ? ""
+                       : s->letter == 'x' ? "0x"
+                       : s->letter == 'X' ? "0X"
+                       : s->letter == 'o' ? "0o"
+                                          : "";
+    snprintf(sign, sizeof sign, "%s%s",
+             minus      ? "-"
+             : s->plus  ? "+"
+             : s->space ? " "
+                        : "",
+             base);
+    print_padded(out, s, sign, (tpl_str){digits, strlen(digits)}, s->zero);
 }
 
 tpl_value tpl_percent(tpl_machine *m, tpl_str f, const tpl_value *args)
@@ -548,8 +642,9 @@ tpl_value tpl_percent(tpl_machine *m, tpl_str f, const tpl_value *args)
         at = read_spec(m, f, at, &s);
         print_spec(m, b, &s, &v);
     }
-    /* dicts and lists may stay unused, as in Python */
-    const bool lax = args->kind == TPL_DICT || args->kind == TPL_LIST;
+    /* what has keys or items may stay unused, as in Python */
+    const bool lax =
+        args->kind == TPL_DICT || args->kind == TPL_LIST || args->kind == TPL_UNDEFINED;
     if (used < n && !lax) tpl_fail(m, "format: values are left over");
     return tpl_string(tpl_buf_str(m, b));
 }

@@ -225,13 +225,11 @@ static bool is_filter(tpl_machine *m, const tpl_value *v, const tpl_args *a)
     return v->kind == TPL_STR && tpl_has_filter(v->u.str);
 }
 
-static bool find_name(tpl_str name);
-
 static bool is_test(tpl_machine *m, const tpl_value *v, const tpl_args *a)
 {
     (void)m;
     (void)a;
-    return v->kind == TPL_STR && find_name(v->u.str);
+    return v->kind == TPL_STR && tpl_has_test(v->u.str);
 }
 
 static const struct {
@@ -279,7 +277,7 @@ static const struct {
     {"test", is_test},
 };
 
-static bool find_name(tpl_str name)
+bool tpl_has_test(tpl_str name)
 {
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (tpl_str_is(name, table[i].name)) return true;

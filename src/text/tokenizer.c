@@ -73,8 +73,9 @@ static hone_status on_raw(void *ctx, int32_t id, const char *text, size_t len,
     hone_buf_init(&b, HONE_TOKENIZER_MAX_TEXT);
     hone_buf_append(&b, text, len);
     hone_status s = hone_buf_status(&b, "encode", err);
-    if (!s) s = hone_normalize(&e->t->normalizer, &b, err);
-    e->at_start = text == e->start;
+    bool front_lost = false;
+    if (!s) s = hone_normalize(&e->t->normalizer, &b, &front_lost, err);
+    e->at_start = text == e->start && !front_lost;
     if (!s) {
         s = hone_added_split(e->t, &e->t->normalized, b.data, b.len,
                              e->flags & HONE_ENCODE_NO_PARSE, on_normalized, e, err);

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "text/charsmap.h"
 #include "text/regex.h"
 #include "text/tokenizer.h"
 
@@ -24,7 +25,8 @@ typedef struct hone_piece_entry {
     char *bytes; /* what it stands for; equal to text, or owned */
     uint32_t len, n_bytes;
     int32_t added; /* index into the added tokens plus one; 0: not one of them */
-    unsigned char special; /* left out by HONE_DECODE_NO_SPECIAL */
+    unsigned char special;
+    unsigned char hidden; /* left out by HONE_DECODE_NO_SPECIAL */
 } hone_piece_entry;
 
 typedef struct hone_added_token {
@@ -88,7 +90,13 @@ typedef enum hone_step_kind {
     HONE_NORM_REPLACE,
     HONE_NORM_PREPEND,
     HONE_NORM_BYTE_LEVEL,
-    HONE_NORM_SQUEEZE, /* SentencePiece: runs of spaces to one, none at the ends */
+    HONE_NORM_NMT,       /* controls dropped, odd spaces to spaces */
+    HONE_NORM_CLEAN,     /* Bert: controls dropped, white space to spaces */
+    HONE_NORM_SPACE_CJK, /* Bert: a space on both sides of an ideograph */
+    HONE_NORM_STRIP_NONSPACING,
+    HONE_NORM_CHARSMAP,    /* a compiled table, as Hugging Face applies it */
+    HONE_NORM_CHARSMAP_SP, /* the same as SentencePiece applies it */
+    HONE_NORM_SQUEEZE,     /* SentencePiece: runs of spaces to one, none at the ends */
     /* pre-tokenizers */
     HONE_PRE_BYTE_LEVEL,
     HONE_PRE_SPLIT,
@@ -97,6 +105,7 @@ typedef enum hone_step_kind {
     HONE_PRE_WHITESPACE_SPLIT,
     HONE_PRE_CHAR_SPLIT,
     HONE_PRE_METASPACE,
+    HONE_PRE_FIXED_LENGTH,
     /* decoders */
     HONE_DEC_BYTE_LEVEL,
     HONE_DEC_BYTE_FALLBACK,
@@ -105,6 +114,8 @@ typedef enum hone_step_kind {
     HONE_DEC_REPLACE,
     HONE_DEC_METASPACE,
     HONE_DEC_BPE_SUFFIX,
+    HONE_DEC_WORDPIECE,
+    HONE_DEC_CTC,
 } hone_step_kind;
 
 typedef enum hone_prepend {
@@ -116,13 +127,19 @@ typedef enum hone_prepend {
 /* One step; which fields count depends on the kind. */
 typedef struct hone_step {
     hone_step_kind kind;
-    hone_regex *regex; /* owned */
-    char *text;        /* content, replacement character, delimiter, suffix; owned */
+    hone_regex *regex;          /* owned */
+    hone_charsmap *charsmap;    /* owned */
+    const hone_tokenizer *keep; /* CHARSMAP_SP: its added tokens stay as they are */
+    char *text; /* content, replacement character, delimiter, affix; owned */
     size_t text_len;
+    char *delimiter; /* CTC: between words; owned */
     hone_split_behavior behavior;
     bool invert, individual, add_prefix_space, split;
     bool left, right;    /* strip */
+    bool to_empty;       /* prepend: to text that normalizing left empty, too */
+    bool cleanup;        /* wordpiece and CTC */
     int n_left, n_right; /* strip decoder: characters */
+    int length;          /* fixed length: characters */
     hone_prepend prepend;
 } hone_step;
 
@@ -190,10 +207,14 @@ HONE_MUST_CHECK hone_status hone_added_split(const hone_tokenizer *t,
                                              bool no_special, hone_stretch_fn *fn,
                                              void *ctx, hone_error *err);
 void hone_added_release(hone_tokenizer *t);
+/* Length of the longest added token of the set that text begins with, or 0. */
+size_t hone_added_match(const hone_tokenizer *t, const hone_added_set *set,
+                        const char *text, size_t len);
 
-/* normalize.c: rewrite *b. */
+/* normalize.c: rewrite *b.  *front_lost, if not NULL: the first character was dropped, so
+ * what is left does not begin the input any more. */
 HONE_MUST_CHECK hone_status hone_normalize(const hone_steps *steps, hone_buf *b,
-                                           hone_error *err);
+                                           bool *front_lost, hone_error *err);
 
 /* pretokenize.c: pieces of text[0..len); at_start: it begins the whole input. */
 typedef hone_status hone_piece_text_fn(void *ctx, const char *text, size_t len,

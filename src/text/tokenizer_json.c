@@ -219,16 +219,22 @@ static hone_status read_template(hone_tokenizer *t, const json_t *p, hone_error 
     const json_t *single = json_object_get(p, "single");
     const json_t *specials = json_object_get(p, "special_tokens");
     hone_tokens *out = &t->before;
+    size_t n_text = 0;
     for (size_t i = 0; i < json_array_size(single); i++) {
         const json_t *e = json_array_get(single, i);
         const json_t *special = json_object_get(e, "SpecialToken");
         const char *name = json_string_value(json_object_get(special, "id"));
-        if (json_object_get(e, "Sequence"))
+        if (json_object_get(e, "Sequence")) {
             out = &t->after;
-        else if (name)
+            n_text++;
+        } else if (name)
             HONE_TRY(add_special_ids(t, specials, name, out, err));
         else
             return hone_fail(err, HONE_E_FORMAT, "post_processor: template is broken");
+    }
+    if (n_text != 1) {
+        return hone_fail(err, HONE_E_UNSUPPORTED,
+                         "post_processor: a template with the text %zu times", n_text);
     }
     return HONE_OK;
 }
@@ -252,6 +258,11 @@ static hone_status read_post(hone_tokenizer *t, const json_t *p, int depth,
     const char *type = json_string_value(json_object_get(p, "type"));
     if (!type) return hone_fail(err, HONE_E_FORMAT, "post_processor: no type");
     if (strcmp(type, "ByteLevel") == 0) return HONE_OK; /* moves offsets only */
+    if (strcmp(type, "Sequence") != 0 && t->before.len + t->after.len > 0) {
+        /* the reference then sees several texts and takes the template for pairs */
+        return hone_fail(err, HONE_E_UNSUPPORTED,
+                         "post_processor '%s' after another that adds tokens", type);
+    }
     if (strcmp(type, "TemplateProcessing") == 0) return read_template(t, p, err);
     if (strcmp(type, "BertProcessing") == 0 || strcmp(type, "RobertaProcessing") == 0) {
         HONE_TRY(read_pair_id(p, "cls", &t->before, err));

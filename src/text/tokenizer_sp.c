@@ -86,7 +86,8 @@ typedef struct sp_model {
     bool byte_fallback;
     int64_t role[HONE_TOKEN_N_ROLE];
     bool add_dummy_prefix, remove_extra, escape;
-    size_t charsmap_len;
+    reader charsmap;   /* compiled normalizer, may be empty */
+    bool space_behind; /* treat_whitespace_as_suffix */
     bool broken;
 } sp_model;
 
@@ -122,6 +123,9 @@ static void read_trainer(sp_model *m, reader r)
     while (next_field(&r, &f, &m->broken)) {
         if (f.wire != 0) continue;
         switch (f.number) {
+        case 24:
+            m->space_behind = f.value != 0;
+            break;
         case 3:
             m->model_type = (int64_t)f.value;
             break;
@@ -150,7 +154,7 @@ static void read_normalizer(sp_model *m, reader r)
 {
     field f;
     while (next_field(&r, &f, &m->broken)) {
-        if (f.number == 2 && f.wire == 2) m->charsmap_len = (size_t)f.value;
+        if (f.number == 2 && f.wire == 2) m->charsmap = f.bytes;
         if (f.wire != 0) continue;
         if (f.number == 3) m->add_dummy_prefix = f.value != 0;
         if (f.number == 4) m->remove_extra = f.value != 0;
@@ -178,13 +182,20 @@ static hone_status read_model(sp_model *m, const unsigned char *data, size_t len
                          "SentencePiece type %lld; known is 2 (BPE)",
                          (long long)m->model_type);
     }
-    if (m->charsmap_len) {
-        return hone_fail(err, HONE_E_UNSUPPORTED, "a compiled normalizer of %zu bytes",
-                         m->charsmap_len);
+    if (!m->escape || m->space_behind) {
+        return hone_fail(err, HONE_E_UNSUPPORTED, "white space %s",
+                         m->escape ? "belongs to the word before" : "is not escaped");
     }
-    if (!m->escape)
-        return hone_fail(err, HONE_E_UNSUPPORTED, "white space is not escaped");
     return HONE_OK;
+}
+
+/* The compiled normalizer; it leaves the symbols of the user as they are. */
+static hone_status add_charsmap(hone_tokenizer *t, reader r, hone_error *err)
+{
+    if (r.at == r.end) return HONE_OK;
+    hone_step *s = hone_steps_add(&t->normalizer, HONE_NORM_CHARSMAP_SP);
+    s->keep = t;
+    return hone_charsmap_new(&s->charsmap, r.at, (size_t)(r.end - r.at), err);
 }
 
 static hone_status fill(hone_tokenizer *t, const sp_model *m, hone_error *err)
@@ -211,6 +222,7 @@ static hone_status fill(hone_tokenizer *t, const sp_model *m, hone_error *err)
         t->role[i] = id >= 0 && id < t->n_vocab ? (int32_t)id : -1;
     }
     t->bpe.unk = t->role[HONE_TOKEN_UNK];
+    HONE_TRY(add_charsmap(t, m->charsmap, err));
     const hone_spm_options o = {m->add_dummy_prefix, m->remove_extra, m->byte_fallback};
     HONE_TRY(hone_spm_finish(t, m->score, m->type, &o, err));
     /* the file does not say what is added; its models are trained with BOS */

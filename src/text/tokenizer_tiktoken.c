@@ -8,56 +8,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "text/patterns.h"
 
 enum {
-    MAX_PIECE = 4096
+    MAX_PIECE = 4096 /* characters of base64 */
 };
-
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Bytes of standard base64 with padding; -1 if it is not. */
-static int base64_decode(const char *s, size_t len, unsigned char *out)
-{
-    if (len % 4 || len > MAX_PIECE) return -1;
-    int n = 0;
-    for (size_t i = 0; i < len; i += 4) {
-        const bool last = i + 4 == len;
-        const int pad = last ? (s[i + 3] == '=') + (s[i + 2] == '=') : 0;
-        uint32_t v = 0;
-        for (int j = 0; j < 4; j++) {
-            const int d = j >= 4 - pad ? 0 : base64_digit(s[i + (size_t)j]);
-            if (d < 0) return -1;
-            v = v << 6 | (uint32_t)d;
-        }
-        out[n++] = (unsigned char)(v >> 16);
-        if (pad < 2) out[n++] = (unsigned char)(v >> 8);
-        if (pad < 1) out[n++] = (unsigned char)v;
-    }
-    return n;
-}
 
 static hone_status read_line(hone_tokenizer *t, const char *line, size_t len,
                              size_t number, hone_error *err)
 {
     unsigned char bytes[MAX_PIECE];
     const char *space = memchr(line, ' ', len);
-    const int n = space ? base64_decode(line, (size_t)(space - line), bytes) : -1;
+    const bool fits = space && space - line <= MAX_PIECE;
+    const size_t n =
+        fits ? hone_base64_decode(line, (size_t)(space - line), bytes) : SIZE_MAX;
     char *end = NULL;
     const long rank = space ? strtol(space + 1, &end, 10) : -1;
-    if (n <= 0 || rank < 0 || rank >= t->n_vocab || end == space + 1) {
+    if (n == 0 || n == SIZE_MAX || rank < 0 || rank >= t->n_vocab || end == space + 1) {
         return hone_fail(err, HONE_E_FORMAT,
                          "line %zu: expected base64 and a rank below %d", number,
                          t->n_vocab);
     }
-    return hone_vocab_set(t, (int32_t)rank, (const char *)bytes, (size_t)n, true, err);
+    return hone_vocab_set(t, (int32_t)rank, (const char *)bytes, n, true, err);
 }
 
 static hone_status read_lines(hone_tokenizer *t, const char *text, size_t len,
@@ -140,8 +114,8 @@ static hone_status add_end_of_text(hone_tokenizer *t, size_t base, hone_error *e
 }
 
 static const char cl100k[] =
-    "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+|"
-    " ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s";
+    "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}|"
+    " ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++\\z|\\s*[\\r\\n]|\\s+(?!\\S)|\\s";
 static const char o200k[] =
     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*"
     "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"

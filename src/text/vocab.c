@@ -128,8 +128,30 @@ static void token_bytes(const hone_tokenizer *t, const hone_piece_entry *p,
     }
 }
 
+/* As in the reference a token is hidden if its spelling, which may be normalized, is the
+ * content of a special one. */
+static hone_status find_hidden(hone_tokenizer *t, hone_error *err)
+{
+    hone_map special;
+    HONE_TRY(hone_map_init(&special, t->n_added, err));
+    hone_status s = HONE_OK;
+    for (int32_t i = 0; i < t->n_vocab && !s; i++) {
+        const hone_piece_entry *p = &t->piece[i];
+        if (p->text && p->special)
+            s = hone_map_put(&special, p->text, p->len, i, NULL, err);
+    }
+    for (int32_t i = 0; i < t->n_vocab && !s; i++) {
+        size_t len;
+        const char *text = hone_vocab_spelling(t, i, &len);
+        t->piece[i].hidden = text && hone_map_find(&special, text, len) >= 0;
+    }
+    hone_map_release(&special);
+    return s;
+}
+
 hone_status hone_vocab_fill_bytes(hone_tokenizer *t, hone_error *err)
 {
+    HONE_TRY(find_hidden(t, err));
     hone_buf b;
     hone_buf_init(&b, HONE_TOKENIZER_MAX_TEXT);
     hone_status s = HONE_OK;

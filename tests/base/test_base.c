@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/map.h"
@@ -75,6 +76,31 @@ static void a_map_finds_what_was_put(void **state)
 }
 
 /* Unicode 15, table 3-7, and the WHATWG rule for what is broken. */
+/* The vectors of RFC 4648, section 10. */
+static void base64_is_strict(void **state)
+{
+    static const struct {
+        const char *text, *bytes;
+    } ok[] = {{"", ""},
+              {"Zg==", "f"},
+              {"Zm8=", "fo"},
+              {"Zm9v", "foo"},
+              {"Zm9vYg==", "foob"},
+              {"Zm9vYmE=", "fooba"},
+              {"Zm9vYmFy", "foobar"}};
+    static const char *const bad[] = {"Z", "Zg", "Zg=", "Zg=a", "====", "Zm=v", "Zm9*"};
+    unsigned char out[16];
+    (void)state;
+    for (size_t i = 0; i < sizeof ok / sizeof ok[0]; i++) {
+        const size_t n = hone_base64_decode(ok[i].text, strlen(ok[i].text), out);
+        assert_int_equal(n, strlen(ok[i].bytes));
+        assert_memory_equal(out, ok[i].bytes, n);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_true(hone_base64_decode(bad[i], strlen(bad[i]), out) == SIZE_MAX);
+    }
+}
+
 static void utf8_is_strict(void **state)
 {
     static const struct {
@@ -178,6 +204,7 @@ int main(void)
         cmocka_unit_test(a_buffer_stops_at_its_maximum),
         cmocka_unit_test(a_map_finds_what_was_put),
         cmocka_unit_test(utf8_is_strict),
+        cmocka_unit_test(base64_is_strict),
         cmocka_unit_test(an_arena_stops_at_its_maximum),
         cmocka_unit_test(random_numbers_are_reproducible),
         cmocka_unit_test(files_say_what_is_wrong),

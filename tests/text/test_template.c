@@ -91,6 +91,8 @@ static void memory_is_bounded(void **state)
           "{% endfor %}",
           &o, HONE_E_LIMIT, "memory");
     fails("{{ ('x' * 1000000) * 1000000 }}", NULL, HONE_E_LIMIT, "long");
+    fails("{{ '%1000000000d' % 1 }}", NULL, HONE_E_LIMIT, "width");
+    fails("{{ '%.1000000000f' % 1.0 }}", NULL, HONE_E_LIMIT, "width");
 }
 
 static void steps_are_bounded(void **state)

@@ -41,8 +41,10 @@ MODELS = {
     "qwen2_window": Qwen2Config(**base(use_sliding_window=True, sliding_window=4, max_window_layers=1)),
     "qwen3": Qwen3Config(**base(head_dim=12, tie_word_embeddings=False)),
     "qwen3_yarn": Qwen3Config(**base(head_dim=16, rope_parameters=dict(YARN, rope_theta=10000.0, original_max_position_embeddings=64))),
+    "smollm3_window": SmolLM3Config(**base(num_hidden_layers=4, no_rope_layer_interval=2, pad_token_id=0, use_sliding_window=True, sliding_window=3)),
     "smollm3": SmolLM3Config(**base(num_hidden_layers=4, no_rope_layer_interval=4, pad_token_id=0, use_sliding_window=False)),
 }
+MODELS["llama_nested"] = LlamaConfig(**base(hidden_size=8, intermediate_size=13, num_attention_heads=2, num_key_value_heads=1, vocab_size=11, num_hidden_layers=1, tie_word_embeddings=False))
 MODELS["llama_bf16"] = MODELS["llama_f16"] = MODELS["llama"]
 HALF = {"llama_bf16": torch.bfloat16, "llama_f16": torch.float16}
 SHARDED = ("qwen3",)
@@ -109,6 +111,9 @@ def save(name, model, ids, out):
     state = {k: v.contiguous().clone() for k, v in model.state_dict().items()}
     if model.config.tie_word_embeddings:
         state.pop("lm_head.weight", None)
+    if name == "llama_nested":  # as beside a vision tower
+        state = {k.replace("model.", "model.language_model.", 1): v for k, v in state.items()}
+        state["model.vision_tower.patch.weight"] = torch.ones(3, 2)
     state = {k: v.to(HALF.get(name, torch.float32)) for k, v in state.items()}
     if name in SHARDED:
         keys = sorted(state)
@@ -124,6 +129,11 @@ def save(name, model, ids, out):
             f.write(v.astype("<f4").tobytes())
     config = json.loads(model.config.to_json_string(use_diff=False))
     keep = {k: v for k, v in config.items() if v is not None and not k.startswith("_") and k not in ("transformers_version",)}
+    if name == "smollm3_window":  # the rule of the family, not a list
+        del keep["layer_types"]
+    if name == "llama_nested":
+        tied = keep.pop("tie_word_embeddings")
+        keep = {"model_type": "llava", "text_config": keep, "vision_config": {"hidden_size": 2}, "tie_word_embeddings": tied}
     with open(os.path.join(d, "config.json"), "w") as f:
         json.dump(keep, f, indent=1, sort_keys=True)
     write_logits(os.path.join(d, "logits.bin"), ids, logits_of(model, ids))
@@ -224,6 +234,7 @@ def faults():
         ("qwen2_window", "first windowed layer", with_config(max_window_layers=2, layer_types=None)),
         ("qwen2", "k bias", swap(layer + "self_attn.k_proj.bias", layer + "self_attn.v_proj.bias")),
         ("qwen3", "q and k norm", swap(layer + "self_attn.q_norm.weight", layer + "self_attn.k_norm.weight")),
+        ("smollm3_window", "windows", with_config(sliding_window=4)),
         ("smollm3", "layers without positions", with_config(no_rope_layers=[1, 1, 1, 1])),
     ]
     bad = 0
@@ -246,4 +257,5 @@ def main():
         print(name)
 
 
-main()
+if __name__ == "__main__":
+    main()

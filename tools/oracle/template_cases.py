@@ -78,6 +78,14 @@ STATEMENTS = [
     "{{ tools }}{{ tools is none }}{{ tools is defined }}{{ documents is none }}{{ add_generation_prompt }}{{ bos_token }}", "{% set j = joiner(',') %}{% for x in l %}{{ j() }}{{ x }}{% endfor %}", "{% set c = cycler('a','b') %}{{ c.next() }}{{ c.next() }}{{ c.next() }}{{ c.current }}",
     "{{ raise_exception('no ' ~ n) }}", "{% if true %}{{ raise_exception('x') }}{% endif %}", "{{ (1,2,3)|list }}{{ (1) }}{{ 1, 2 }}", "{% for i in range(3) %}{% for j in range(i) %}{{ i }}{{ j }},{% endfor %}{% endfor %}", "{% set x = [] %}{% for i in l %}{% set x = x + [i] %}{% endfor %}{{ x }}",
     "{{ '%s' % 'a' }}{{ '%d%%' % 5 }}{{ '%s %s' % (1, 2) }}", "{{ '%d' % 'a' }}", "{% set x = '' %}{% if x is not none and x | length == 0 %}empty{% endif %}", "{{ [1, 2, 3][1:][0] }}{{ 'abc'[1:]|upper }}", "{{ users | map('attr', 'name') | list }}",
+    "{% for i in [] %}{{ 1|nope }}{% endfor %}", "{% if no %}{{ 1|nope }}{% endif %}a", "{% if no %}{% for i in [] %}{{ 1|nope }}{% endfor %}{% endif %}a", "{% if no %}{% macro f() %}{{ 1 is nope }}{% endmacro %}{% endif %}a",
+    "{% for i in l %}{% if no %}{{ i|from_json }}{% endif %}{% endfor %}a", "{{ 2 if t else 1|nope }}", "{{ n or 1|nope }}", "{{ true or 1|nope }}", "{% if no %}{% set x %}{{ 1|nope }}{% endset %}{% endif %}a", "{% if no %}{% for i in 1|nope %}{% endfor %}{% endif %}a",
+    "{% if no %}{% generation %}{{ 1|nope }}{% endgeneration %}{% endif %}a", "{% if no %}{% elif no and 1|nope %}{% endif %}a",
+    "{{ '%5s|%-5s|%.1s|%.3s' % (u[:2], u[0], u[2], 'abcdef') }}", "{{ '%x %X %#x %o %#o %d % d %+d' % (-255, 255, 255, 8, -8, -3.9, 5, 5) }}", "{{ '%05d|%-5d|%5.1f|%05.1f|%+.2e|%g' % (-42, 7, 2.25, -2.25, 12345.678, 0.0001) }}",
+    "{{ '%d' % 1e300 }}", "{{ '%c%c' % ('x', 228) }}", "{{ '%c' % 'xy' }}", "{{ '%.60f' % 0.1 }}", "{{ '%450d' % 1 }}", "{{ '%f %e' % (-0.0, 0) }}", "{{ 'abc' % missing }}{{ 'a' % {} }}{{ 'b' % [1] }}", "{{ '%s' % missing }}|{{ '%(a)s' % missing }}",
+    "{% macro g(p, q=1) %}{{ p }}{{ q }}{{ kwargs }}{% endmacro %}{{ g(1, 2, q=3) }}{{ g(1, caller=4) }}{{ g(p=5) }}", "{% macro g(p, q=1) %}{{ p }}{{ q }}{% endmacro %}{{ g(1, 2, q=3) }}",
+    "{% macro g(p) %}{{ p }}{% endmacro %}{{ g(1, caller=4) }}", "{% macro g(p) %}{{ p }}{% endmacro %}{% call g(1) %}x{% endcall %}", "{% macro g(p) %}{{ p }}{{ kwargs|length }}{% endmacro %}{% call g(1) %}x{% endcall %}",
+    "{% macro g(p) %}{{ p }}{{ caller() }}{% endmacro %}{{ g(1) }}", "{% macro g() %}{{ caller(1) }}{% endmacro %}{% call(a, b=2) g() %}{{ a }}{{ b }}{% endcall %}",
     "{% set ns = namespace() %}{{ ns.x }}{{ ns.x is defined }}", "{% set ns = namespace({'a': 1}, b=2) %}{{ ns.a }}{{ ns.b }}", "{{ {'a': 1} == {'a': 1.0} }}", "{{ users | map(attribute='name') | join(', ') }}", "{{ nested | tojson }}{{ nested.k[0].v | tojson(indent=4) }}",
 ]
 

@@ -70,6 +70,42 @@ def expr(d=3):
     return "%s %s" % (R.choice(["not", "-"]), atom(d))
 
 
+def key():
+    return R.choice(["role", "content", "name", "a", "items", "k", "missing"])
+
+
+def args(d):
+    return ", ".join([expr(d) for _ in range(R.randint(0, 2))] + [w + "=" + expr(d) for w in R.sample(["p", "q", "r", "caller"], R.choice([0, 0, 1, 1, 2]))])
+
+
+def statement(d):
+    """The rarer statements and what chat templates are made of."""
+    return R.choice([
+        lambda: tag("for a, b in %s" % R.choice(["d.items()", "d|dictsort", "[[1,2],[3,4]]", "users[0].items()", "[(1,2)]", "l", "[[1]]", "m|batch(2)"])) + "{{ a }}={{ b }};" + body(d - 1) + tag("endfor"),
+        lambda: tag("for m in messages") + "{{ m['%s'] }}|{{ m.%s }}" % (key(), key()) + tag("if m.role == 'user'") + tag(R.choice(["break", "continue"])) + tag("endif") + "{{ loop.index0 }}" + tag("endfor"),
+        lambda: tag("for x in %s" % expr(1)) + "{{ loop.%s }}" % R.choice(["first", "last", "length", "revindex", "revindex0", "depth", "depth0", "nextitem", "index0", "cycle('a','b')", "changed(x)", "nope"]) + tag("else") + "none" + tag("endfor"),
+        lambda: tag("set %s.%s = %s" % (R.choice(["ns", "ns", "d", "missing", "x"]), R.choice(["a", "b"]), expr(1))) + "{{ ns.a }}",
+        lambda: tag("set ns = namespace(%s)" % R.choice(["", "a=1", "d", "a=l, b=none", "{'a': 2}", "[['a', 3]]", "1"])) + tag("if ns.a is defined") + "{{ ns.a }}" + tag("endif") + "{{ ns }}",
+        lambda: tag("generation") + body(d - 1) + tag("endgeneration"),
+        lambda: tag("macro g(p, q=%s, r=none)" % atom(0)) + "{{ p }}{{ q }}{{ r }}{{ varargs|length }}{{ kwargs }}" + R.choice(["", "{{ caller() }}"]) + tag("endmacro") + "{{ g(%s) }}" % args(1),
+        lambda: tag("macro h(p)") + "{{ p }}{{ caller(%s) }}" % R.choice(["", "1", "p, 2"]) + tag("endmacro") + tag("call%s h(%s)" % (R.choice(["", "(y)", "(y, z=3)"]), expr(1))) + "{{ y }}" + body(d - 1) + tag("endcall"),
+        lambda: tag("with x = %s, y = 2" % expr(1)) + "{{ x }}{{ y }}" + tag("endwith") + "{{ y }}",
+        lambda: tag("set a, b = %s" % R.choice(["1, 2", "l", "[1,2]", "'xy'", "(n, s)", "1"])) + "{{ a }}{{ b }}",
+        lambda: tag("if %s" % expr(2)) + "{{ raise_exception(%s) }}" % expr(1) + tag("endif"),
+        lambda: tag("set x | %s" % R.choice(["upper", "trim", "replace('a','b')", "length", "nope"])) + body(d - 1) + tag("endset") + "[{{ x }}]",
+        lambda: tag("for m in nested.k recursive") + "{{ m }}" + R.choice(["", "{{ loop(m.v) }}", "{{ loop.depth }}"]) + tag("endfor"),
+        lambda: tag("raw") + "{{ x }} {% if %}" + tag("endraw"),
+        lambda: "{{ %s }}" % R.choice(["messages|map(attribute='%s')|list" % key(), "messages|selectattr('%s','%s','user')|list" % (key(), R.choice(["equalto", "==", "in", "ne", "nope"])),
+                                     "messages|tojson(indent=%d)" % R.randint(0, 5), "d|tojson(ensure_ascii=%s, sort_keys=%s)" % (R.choice(["true", "false"]), R.choice(["true", "false"])),
+                                     "range(%s)|list" % args(1), "'%s'|format(%s)" % (R.choice(["%s", "%d-%s", "%5.2f", "%x", "%%", "%(a)s", "%r", "%c", "%e", "%+d", "%-4s|", "%05.1f", "%-8.3s|", "%.1s", "%#x", "%#o", "% d", "%.0f", "%G", "%i", "%5c|", "%08d", "%+.2e", "%.3d", "%-05d|", "%6s|"]), args(1)),
+                                     "'%s' %% %s" % (R.choice(["%-8.3s|", "%.2r", "%05.1f", "%08d", "%x", "%5s|", "%.1s"]), atom(0)),
+                                     "'%s' %% %s" % (R.choice(["%s", "%d", "%r %s", "abc", "%(a)s"]), R.choice(["d", "l", "(1, 2)", "'x'", "missing", "n", "none"])),
+                                     "'%s'.format(%s)" % (R.choice(["{}", "{0}{0}", "{a}", "{!r}", "{{}}", "{0[a]}", "{x.y}"]), args(1)),
+                                     "dict(%s)" % R.choice(["a=1", "d", "[['a', 1]]", "d, b=2"]), "l.%s" % R.choice(["append(4)", "pop()", "index(2)", "count(1)", "copy()", "extend([1])", "insert(0, 1)"]),
+                                     "d.%s" % R.choice(["pop('b')", "update(a=1)", "keys()|list", "values()|list", "copy()", "get(%s)" % atom(0), "setdefault('q', 1)", "items"])]),
+    ])()
+
+
 def ws():
     return R.choice(["", "", "", " ", "\n", "  \n", "\n  ", "text", "\t", " \n\n"])
 
@@ -103,13 +139,13 @@ def block(d):
         out += tag("set x") + body(d - 1) + tag("endset") + "{{ x|length }}"
     elif k < 0.97:
         out += "{#" + R.choice(["", "-"]) + " c " + R.choice(["", "-"]) + "#}"
-    else:
+    elif k < 0.98 and d:
         out += tag("filter " + R.choice(["upper", "trim", "length", "indent(2)"])) + body(d - 1) + tag("endfilter")
     return out + ws()
 
 
 def body(d):
-    return "".join(block(d) for _ in range(R.randint(0, 2)))
+    return "".join(statement(d) if d and R.random() < 0.35 else block(d) for _ in range(R.randint(0, 3)))
 
 
 def addresses(text):
@@ -125,6 +161,9 @@ def main():
         for _ in range(COUNT):
             source = body(2) or block(1)
             want, why = render(source, template_cases.VARS)
+            # the length of a method's text depends on its address
+            if "items }}" in source and "length" in source:
+                continue
             if want is not None and (addresses(want) or len(want) > 1 << 20):
                 continue
             with open(path, "w", newline="") as f:

@@ -1,7 +1,7 @@
 """Compares `hone tokens` with Hugging Face tokenizers, SentencePiece and tiktoken.
 
-Needs: pip install tokenizers sentencepiece tiktoken
-Use:   tokenizer_diff.py HONE TEXT [STRINGS [MODEL.gguf ...]]
+Needs: pip install tokenizers sentencepiece protobuf tiktoken gguf
+Use:   tokenizer_diff.py HONE TEXT [STRINGS [FILE.gguf | FILE.tiktoken ...]]
 TEXT is a file that small tokenizers are trained on.  Prints a line a tokenizer and every
 difference; exit status 1 if there is any.
 """
@@ -111,12 +111,18 @@ def with_added(tok):
 
 def sentencepiece_models(directory):
     import sentencepiece as spm
+    from sentencepiece import sentencepiece_model_pb2
     for name, options in {
         "sp-bpe": dict(byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False),
         "sp-bpe-squeeze": dict(byte_fallback=True, normalization_rule_name="identity"),
         "sp-bpe-unk": dict(byte_fallback=False, normalization_rule_name="identity", add_dummy_prefix=False),
         "sp-bpe-symbols": dict(byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
                                user_defined_symbols=["<mask>", "foo_bar"]),
+        "sp-bpe-nmt_nfkc": dict(byte_fallback=True),
+        "sp-bpe-nmt_nfkc_cf": dict(byte_fallback=False, normalization_rule_name="nmt_nfkc_cf", user_defined_symbols=["Foo", "\ufb01x", "the"]),
+        "sp-bpe-nfkc": dict(byte_fallback=True, normalization_rule_name="nfkc", remove_extra_whitespaces=False),
+        "sp-bpe-nfkc_cf": dict(byte_fallback=True, normalization_rule_name="nfkc_cf", add_dummy_prefix=False),
+        "sp-bpe-digits": dict(byte_fallback=True, split_digits=True, allow_whitespace_only_pieces=True, remove_extra_whitespaces=False),
     }.items():
         prefix = os.path.join(directory, name)
         spm.SentencePieceTrainer.train(input=TEXT, model_prefix=prefix, model_type="bpe", vocab_size=1000,
@@ -125,23 +131,69 @@ def sentencepiece_models(directory):
         # SentencePiece itself never parses control symbols, and cuts at NUL nothing
         texts = [t for t in strings(N, seed=5) if "<s>" not in t and "</s>" not in t]
         compare(name, prefix + ".model", texts, lambda t: [sp.bos_id()] + sp.encode(t))
+        proto = sentencepiece_model_pb2.ModelProto()
+        with open(prefix + ".model", "rb") as f:
+            proto.ParseFromString(f.read())
+        charsmap = proto.normalizer_spec.precompiled_charsmap
+        if charsmap and name != "sp-bpe-digits":
+            hf("precompiled" + name[2:], byte_level([], normalizers.Precompiled(charsmap)), directory)
 
 
-def gguf_files(paths, directory):
-    """Byte-level vocabularies of GGUF files as Hugging Face tokenizers."""
+def spm_gguf(name, path, tokens, types, scores):
+    """SentencePiece BPE as the converters of transformers write it: a merge for every way to cut a piece."""
+    ids = {t: i for i, t in enumerate(tokens)}
+    merges = []
+    for t, i in ids.items():
+        if types[i] in (1, 4):
+            cuts = [(t[:k], t[k:]) for k in range(1, len(t)) if t[:k] in ids and t[k:] in ids]
+            merges += [(-scores[i], i, ids[a], ids[b], a, b) for a, b in cuts]
+    merges = [(m[4], m[5]) for m in sorted(merges)]
+    tok = Tokenizer(models.BPE(ids, merges, byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tok.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tok.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    tok.add_special_tokens([t for t, k in zip(tokens, types) if k == 3])
+    tok.add_tokens([AddedToken(t, normalized=False) for t, k in zip(tokens, types) if k == 4])
+    texts = [t for t in strings(N, seed=9) if "<unk>" not in t]
+    compare(name, path, texts, lambda t: tok.encode(t).ids, lambda i, s: tok.decode(i, skip_special_tokens=s), ["--no-add-special"])
+
+
+def tiktoken_file(path):
+    """llama3.tiktoken through tiktoken itself."""
+    import base64
+    import tiktoken
+    with open(path) as f:
+        ranks = {base64.b64decode(a): int(b) for a, b in (line.split() for line in f if line.strip())}
+    enc = tiktoken.Encoding("llama3", pat_str=LLAMA3, mergeable_ranks=ranks, special_tokens={"<|begin_of_text|>": len(ranks)})
+    texts = [t for t in strings(N, seed=4) if "<|" not in t]
+    compare(os.path.basename(path), path, texts, lambda t: [len(ranks)] + enc.encode(t, disallowed_special=()),
+            lambda i, s: enc.decode(i[1:] if s else i))
+
+
+def files(paths, directory):
+    """Vocabularies of GGUF files as Hugging Face tokenizers, and tiktoken's files."""
     import gguf
     for path in paths:
+        if path.endswith(".tiktoken"):
+            tiktoken_file(path)
+            continue
         r = gguf.GGUFReader(path)
 
         def strs(key):
             f = r.fields[key]
             return [bytes(f.parts[i]).decode("utf-8") for i in f.data]
 
+        def numbers(key):
+            f = r.fields[key]
+            return [f.parts[i][0].item() for i in f.data]
+
         pre = bytes(r.fields["tokenizer.ggml.pre"].parts[-1]).decode() if "tokenizer.ggml.pre" in r.fields else ""
-        if bytes(r.fields["tokenizer.ggml.model"].parts[-1]).decode() != "gpt2":
+        model = bytes(r.fields["tokenizer.ggml.model"].parts[-1]).decode()
+        tokens, types = strs("tokenizer.ggml.tokens"), numbers("tokenizer.ggml.token_type")
+        if model == "llama":
+            spm_gguf(os.path.basename(path), path, tokens, types, numbers("tokenizer.ggml.scores"))
+        if model != "gpt2":
             continue
-        tokens, merges = strs("tokenizer.ggml.tokens"), strs("tokenizer.ggml.merges")
-        types = [int(r.fields["tokenizer.ggml.token_type"].parts[i][0]) for i in r.fields["tokenizer.ggml.token_type"].data]
+        merges = strs("tokenizer.ggml.merges")
         tok = Tokenizer(models.BPE({t: i for i, t in enumerate(tokens)}, [tuple(m.split(" ")) for m in merges]))
         digits = [pre_tokenizers.Digits(individual_digits=True)] if pre == "smollm" else []
         tok.pre_tokenizer = pre_tokenizers.Sequence(digits + [pre_tokenizers.ByteLevel(add_prefix_space=False)])
@@ -181,7 +233,7 @@ def main():
         tok.decoder = decoders.BPEDecoder()
         hf("whitespace-suffix", tok, d)
         sentencepiece_models(d)
-        gguf_files(sys.argv[4:], d)
+        files(sys.argv[4:], d)
     print("%d differences" % failures)
     sys.exit(failures > 0)
 
