@@ -244,6 +244,20 @@ void hone_engine_watch(hone_engine *e, hone_value_fn *fn, void *ctx)
     hone_executor_watch(e->executor, fn, ctx);
 }
 
+void hone_engine_trace(hone_engine *e, bool on)
+{
+    hone_executor_trace(e->executor, on);
+}
+
+bool hone_engine_trace_get(const hone_engine *e, int i, hone_op_time *out)
+{
+    int n;
+    const hone_op_trace *t = hone_executor_trace_get(e->executor, &n);
+    if (i < 0 || i >= n) return false;
+    *out = (hone_op_time){t[i].name, t[i].seconds, t[i].weight_bytes};
+    return true;
+}
+
 /* -- sequences -------------------------------------------------------------------- */
 
 hone_status hone_sequence_new(hone_sequence **out, hone_engine *e, hone_error *err)
