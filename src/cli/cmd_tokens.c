@@ -218,6 +218,9 @@ static int run(const cli_command *self, int argc, char **argv)
     const char *model;
     const int go = cli_parse(self, groups, 1, argc, argv, &model, 1, 1);
     if (go != CLI_GO) return go;
+    if (a.prompt && a.file) return cli_usage(self, "expected -p or -f, not both");
+    if (a.json && a.jsonl)
+        return cli_usage(self, "expected --json or --jsonl, not both");
 
     hone_error err;
     hone_model *m;
