@@ -92,7 +92,7 @@ static bool reader_open(line_reader *r)
     el_set(r->edit, EL_EDITOR, "emacs");
     el_set(r->edit, EL_SIGNAL, 1);
     el_set(r->edit, EL_HIST, history, r->history);
-    el_set(r->edit, EL_ADDFN, "paste", "Insert pasted text", take_paste);
+    el_wset(r->edit, EL_ADDFN, L"paste", L"Insert pasted text", take_paste);
     el_set(r->edit, EL_BIND, PASTE_BEGIN, "paste", NULL);
     el_source(r->edit, NULL);
     return true;

@@ -157,10 +157,10 @@ if [ -e "$model" ]; then
     wait $pid
     [ $? = 130 ] && [ ! -s "$dir/err" ] && [ "$(tail -c 1 "$dir/long" | od -An -c | tr -d ' ')" = '\n' ]
     ok run_ends_well_when_interrupted $?
-    printf '/system Be kind.\n/nothing\n/load /nowhere\nHi\n/save %s\n/quit\n' "$dir/saved" |
+    printf '/system Be kind.\n/nothing\n/load /nowhere\n\033[200~Hi\nyou\033[201~\n/save %s\n/quit\n' "$dir/saved" |
         TERM=xterm timeout 60 script -qec "'$hone' run '$model' --temp 0 -n 5" /dev/null >"$dir/out"
     [ $? = 0 ] && grep -q '/nothing: no such command' "$dir/out" && grep -q 'open /nowhere: No such file' "$dir/out" &&
-        [ "$(tr -d ' \n' <"$dir/saved" | cut -c 1-106)" = '{"messages":[{"role":"system","content":"Bekind."},{"role":"user","content":"Hi"},{"role":"assistant","con' ]
+        [ "$(tr -d ' \n' <"$dir/saved" | cut -c 1-111)" = '{"messages":[{"role":"system","content":"Bekind."},{"role":"user","content":"Hi\nyou"},{"role":"assistant","con' ]
     ok chat_obeys_its_commands $?
     says example_complete_runs Paris "$complete" "$model" 'The capital of France is'
     says example_tokens_runs 'log probability' "$tokens" "$model" 'The quick brown fox'
