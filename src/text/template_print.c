@@ -461,10 +461,13 @@ static size_t read_spec(tpl_machine *m, tpl_str f, size_t at, spec *s)
 
 static void print_spec(tpl_machine *m, hone_buf *out, spec *s, const tpl_value *v)
 {
-    char *end = s->text + strlen(s->text);
-    if (strtol(s->text + strspn(s->text, "%-+ #"), NULL, 10) > 100000) {
-        tpl_fail(m, "format: a width is too large");
-    }
+    char *end = s->text + strlen(s->text), *p = s->text + strspn(s->text, "%-+ #");
+    /* printf takes gigabytes for a long number, which has to fit text[] below too */
+    const long most = s->letter == 's' || s->letter == 'r' ? 100000 : 300;
+    const long width = strtol(p, &p, 10),
+               precision = *p == '.' ? strtol(p + 1, &p, 10) : 0;
+    if (*p) tpl_fail(m, "format: '%s%c' is malformed", s->text, s->letter);
+    if (width > most || precision > most) tpl_fail(m, "format: a width is too large");
     if (s->letter == 's' || s->letter == 'r') {
         hone_buf *b = tpl_buf_open(m);
         if (s->letter == 's')
@@ -480,9 +483,9 @@ static void print_spec(tpl_machine *m, hone_buf *out, spec *s, const tpl_value *
             memcpy(copy, text.s, text.len);
             copy[text.len] = '\0';
             const int n = snprintf(NULL, 0, s->text, copy);
-            char *p = tpl_alloc(m, (size_t)n + 1);
-            snprintf(p, (size_t)n + 1, s->text, copy);
-            hone_buf_append(out, p, (size_t)n);
+            char *padded = tpl_alloc(m, (size_t)n + 1);
+            snprintf(padded, (size_t)n + 1, s->text, copy);
+            hone_buf_append(out, padded, (size_t)n);
         }
         return;
     }
@@ -490,7 +493,7 @@ static void print_spec(tpl_machine *m, hone_buf *out, spec *s, const tpl_value *
         tpl_fail(m, "format: %%%c needs a number, found a %s", s->letter,
                  tpl_type_name(v));
     }
-    char text[400];
+    char text[640]; /* the longest double, with 300 digits behind its point */
     if (strchr("di", s->letter)) {
         memcpy(end, PRId64, sizeof PRId64);
         const int64_t i =
