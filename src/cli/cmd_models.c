@@ -1,6 +1,7 @@
 /* cmd_models.c - `hone pull`, `hone list`, `hone rm`: models on this machine. */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,7 @@ static int run_pull(const cli_command *self, int argc, char **argv)
         .interrupt = cli_interrupted,
     };
     cli_catch_interrupts();
+    signal(SIGPIPE, SIG_IGN); /* a hub that hangs up is an error, not our end */
     const hone_status s = dir ? hone_pull(name, &o, &path, &err)
                               : hone_fail(&err, HONE_E_NOMEM, "pull: out of memory");
     hone_free(dir);

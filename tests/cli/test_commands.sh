@@ -38,6 +38,7 @@ says version_is_printed 'hone ' "$hone" --version
 for c in run pull list rm show plan tokens render dump doctor; do
     says "help_of_$c" "usage: hone $c" "$hone" "$c" --help
 done
+says help_takes_a_command 'usage: hone show' "$hone" help show
 fails unknown_command_is_usage 2 "unknown command 'frob'" "$hone" frob
 fails unknown_option_is_usage 2 "unknown option '--frob'" "$hone" show --frob
 fails unknown_option_is_named_behind_others 2 "unknown option '--frob'" "$hone" show "$data/models/llama.gguf" --frob
@@ -110,6 +111,16 @@ printf '"a b"\n"c"\n' | "$hone" tokens "$data/tok_llama3.json" --jsonl | "$hone"
 [ "$(cat "$dir/out")" = '"a b"
 "c"' ]
 ok tokens_round_trip $?
+mkfifo "$dir/in" "$dir/back"
+"$hone" tokens "$data/tok_llama3.json" --jsonl --no-add-special <"$dir/in" >"$dir/back" &
+exec 8>"$dir/in" 9<"$dir/back"
+echo '"1"' >&8 && read -r first <&9 && echo '"2"' >&8 && read -r second <&9
+[ "$first" != "$second" ] && [ -n "$first" ] && [ -n "$second" ]
+ok tokens_answer_line_by_line $?
+exec 8>&- 9<&-
+wait
+fails tokens_name_the_bad_line 1 'line 2: input' "$hone" tokens "$data/tok_llama3.json" --decode --jsonl -p '
+1'
 printf '{"messages":[{"role":"user","content":"Hi"}]}' >"$dir/c.json"
 printf '{%% for m in messages %%}<{{ m.role }}>{{ m.content }}{%% endfor %%}' >"$dir/t.jinja"
 [ "$("$hone" render --template "$dir/t.jinja" --chat "$dir/c.json")" = '<user>Hi' ]
@@ -125,6 +136,10 @@ fails source_date_epoch_is_seconds 1 'expected seconds' env SOURCE_DATE_EPOCH=no
 "$hone" show "$data/models/llama.gguf" >/dev/full 2>"$dir/err"
 [ $? = 1 ] && grep -q 'cannot write' "$dir/err"
 ok full_disk_is_an_error $?
+yes '"one two three"' | head -n 20000 >"$dir/lines" # more than a pipe holds
+{ "$hone" tokens "$data/tok_llama3.json" --jsonl <"$dir/lines" 2>"$dir/err"; echo $? >"$dir/status"; } | head -c 1 >/dev/null
+[ "$(cat "$dir/status")" != 0 ] && [ ! -s "$dir/err" ]
+ok closed_pipe_ends_it_silently $?
 
 if [ -e "$model" ]; then
     "$hone" run "$model" -p 'Say hello.' --temp 0 -n 8 --json >"$dir/out" 2>"$dir/err"
