@@ -147,25 +147,26 @@ if [ -e "$model" ]; then
     ok run_has_its_contract $?
     [ "$(printf 'The capital of France is' | "$hone" run "$model" --raw --temp 0 -n 2)" = ' Paris.' ]
     ok run_completes_a_pipe $?
-    "$hone" run "$model" --raw -p 'one two three' --temp 0 -n 30 --threads 1 >"$dir/a"
-    "$hone" run "$model" --raw -p 'one two three' --temp 0 -n 30 --threads 3 >"$dir/b"
+    "$hone" run "$model" --raw -p 'one two three' --temp 0 -n 12 --threads 1 >"$dir/a"
+    "$hone" run "$model" --raw -p 'one two three' --temp 0 -n 12 --threads 3 >"$dir/b"
     cmp -s "$dir/a" "$dir/b"
     ok run_does_not_depend_on_threads $?
     fails run_refuses_an_empty_prompt 1 'the prompt is empty' "$hone" run "$model" -p ''
     fails run_says_how_long_a_prompt_is 1 'at most 4 tokens (the context length), found 31' "$hone" run "$model" -p hi --ctx 4
     fails run_refuses_what_is_not_text 1 'expected UTF-8' "$hone" run "$model" -p "$(printf 'a\377')"
-    says run_may_generate_nothing '"tokens":[],"finish_reason":"length","usage":{"prompt_tokens":31,"completion_tokens":0}' "$hone" run "$model" -p hi -n 0 --json
-    says run_stops_before_a_string '{"text":"Hello!",' "$hone" run "$model" -p hi --temp 0 --stop ' How' --stop can --json
-    says run_has_log_probabilities '"logprobs":[{"id":19556,"logprob":-' "$hone" run "$model" -p hi --temp 0 -n 1 --logprobs 2 --json
-    says run_goes_on_past_the_end '"completion_tokens":19}' "$hone" run "$model" -p hi --temp 0 --ctx 49 --ignore-eos --json
+    says run_may_generate_nothing '"tokens":[],"finish_reason":"length","usage":{"prompt_tokens":3,"completion_tokens":0}' "$hone" run "$model" --raw -p 'one two three' -n 0 --json
+    says run_stops_before_a_string '{"text":" Pa",' "$hone" run "$model" --raw -p 'The capital of France is' --temp 0 --stop France --stop ris --json
+    says run_has_log_probabilities '"logprobs":[{"id":7042,"logprob":-0.' "$hone" run "$model" --raw -p 'The capital of France is' --temp 0 -n 1 --logprobs 2 --json
+    says run_stops_at_an_end_token '"tokens":[],"finish_reason":"stop"' "$hone" run "$model" --raw -p one -n 3 --temp 0 --logit-bias 2=100 --json
+    says run_goes_on_past_the_end '"tokens":[2,2,2],"finish_reason":"length"' "$hone" run "$model" --raw -p one -n 3 --temp 0 --logit-bias 2=100 --ignore-eos --json
     for seed in 1 1 2; do
-        "$hone" run "$model" -p 'Tell me a story.' --seed $seed --temp 1.5 -n 20 >"$dir/seed$n"
+        "$hone" run "$model" --raw -p one --seed $seed --temp 1.5 -n 8 >"$dir/seed$n"
         n=$((n + 1))
     done
     n=$((n - 3))
     cmp -s "$dir/seed$n" "$dir/seed$((n + 1))" && ! cmp -s "$dir/seed$n" "$dir/seed$((n + 2))"
     ok run_repeats_a_seed $?
-    "$hone" run "$model" -p 'Count to 1000.' --ignore-eos >"$dir/long" 2>"$dir/err" &
+    "$hone" run "$model" --raw -p one --ignore-eos >"$dir/long" 2>"$dir/err" &
     pid=$!
     while [ ! -s "$dir/long" ] && kill -0 $pid 2>/dev/null; do sleep 0.1; done
     kill -TERM $pid
@@ -186,7 +187,7 @@ if [ -e "$model" ]; then
 else
     for t in run_has_its_contract run_completes_a_pipe run_does_not_depend_on_threads run_refuses_an_empty_prompt \
         run_says_how_long_a_prompt_is run_refuses_what_is_not_text run_may_generate_nothing run_stops_before_a_string \
-        run_has_log_probabilities run_goes_on_past_the_end run_repeats_a_seed run_ends_well_when_interrupted chat_obeys_its_commands example_complete_runs example_tokens_runs example_chat_repeats_itself; do
+        run_has_log_probabilities run_stops_at_an_end_token run_goes_on_past_the_end run_repeats_a_seed run_ends_well_when_interrupted chat_obeys_its_commands example_complete_runs example_tokens_runs example_chat_repeats_itself; do
         skip $t "no $model; make run gets it"
     done
 fi
