@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 command -v clang >/dev/null || { echo 'hone: fuzz: needs clang' >&2; exit 1; }
 [ -e build/fuzz/build.ninja ] || CC=clang meson setup build/fuzz -Dfuzz=true -Dtests=disabled -Dnetwork=disabled \
     -Deditline=disabled -Db_sanitize=address,undefined -Db_lundef=false \
-    -Dc_args=-fsanitize=fuzzer-no-link --buildtype=debugoptimized >/dev/null
+    '-Dc_args=-fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined' --buildtype=debugoptimized >/dev/null
 ninja -C build/fuzz >/dev/null
 # the tests' own files are seeds too
 seeds=build/fuzz/seeds
