@@ -188,7 +188,7 @@ enum {
 };
 
 typedef struct kinds {
-    const hone_bench_case *c; /* the case that is being gathered */
+    hone_bench_case c; /* the case that is being gathered */
     char name[MAX_KINDS][48];
     double seconds[MAX_KINDS], bytes[MAX_KINDS];
     int n;
@@ -202,7 +202,7 @@ static void print_kinds(kinds *k)
     }
     if (k->n > 0) {
         printf("ops of %s %d, depth %d, batch %d (one by one):\n",
-               hone_bench_test_name(k->c->test), k->c->n, k->c->depth, k->c->batch);
+               hone_bench_test_name(k->c.test), k->c.n, k->c.depth, k->c.batch);
     }
     for (int i = 0; i < k->n; i++) {
         printf("  %-20s %9.2f ms %5.1f %%  weights %s\n", k->name[i],
@@ -215,8 +215,8 @@ static void print_kinds(kinds *k)
 static void gather_op(void *ctx, const hone_bench_case *c, const hone_op_time *t)
 {
     kinds *k = ctx;
-    if (k->c != c) print_kinds(k);
-    k->c = c;
+    if (memcmp(&k->c, c, sizeof *c) != 0) print_kinds(k);
+    k->c = *c;
     const char *name = t->name;
     if (strncmp(name, "layer.", 6) == 0 && strchr(name + 6, '.')) {
         name = strchr(name + 6, '.') + 1;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "base/file.h"
 #include "base/machine.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -59,6 +60,13 @@ const char *hone_version(void)
 }
 
 /* -- engine ----------------------------------------------------------------------- */
+
+/* The weights of an open model are mapped files. */
+static void forget(void *ctx, const void *data, size_t bytes)
+{
+    (void)ctx;
+    hone_file_forget(data, bytes);
+}
 
 static hone_status choose_kernels(hone_engine *e, const char *tier, hone_error *err)
 {
@@ -186,7 +194,7 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
     HONE_TRY(
         hone_executor_plan(program, &e->kernels, &e->layout, &limits, &bytes, err));
     e->step_bytes = bytes;
-    HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, NULL, NULL, err));
+    HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, forget, NULL, err));
     return hone_executor_new(&e->executor, program, &e->kernels, e->pack, e->pool,
                              &e->layout, &limits, err);
 }
