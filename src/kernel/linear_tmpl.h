@@ -21,7 +21,7 @@
 enum {
     GROUP = HONE_ACT_GROUP,
     SUBS = GROUP / 32, /* sub-blocks of a group */
-    AHEAD = 4096,
+    AHEAD = 6144,
     GEMV_COLS = 4,    /* columns that share one unpacking */
     GEMV_MAX = 8,     /* columns up to which gemv is used */
     CHUNK_PANELS = 4, /* expanded together: columns are prepared once for all */
