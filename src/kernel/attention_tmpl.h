@@ -114,10 +114,9 @@ VEC_INLINE int seen(const hone_attention_args *a, const wide_page *w, int positi
     return to < w->to ? to : w->to;
 }
 
-/* Scores to exp(score - max) in place and the state's max and sum brought up to date;
- * returns what the state's output is to be multiplied with. */
-VEC_INLINE float soften(float *s, const hone_attention_args *a, const wide_page *w,
-                        int position, float *state)
+/* Lanes that the query at `position` does not see to minus infinity; the cap. */
+VEC_INLINE void mask(float *s, const hone_attention_args *a, const wide_page *w,
+                     int position)
 {
     int from;
     const int to = seen(a, w, position, &from), begin = w->from & ~15;
@@ -131,22 +130,44 @@ VEC_INLINE float soften(float *s, const hone_attention_args *a, const wide_page 
     for (int j = from; a->softcap > 0.0f && j < to; j++) {
         s[j] = a->softcap * tanhf(s[j] / a->softcap);
     }
-    vf most = vf_load(s + begin);
-    for (int j = begin + 16; j < end; j += 16) {
-        most = vf_max(most, vf_load(s + j));
+}
+
+/* Scores of C queries to exp(score - max) in place; maxima and sums of their states (in
+ * front of out[c]) are brought up to date, and rescale[c] is what an output so far is to
+ * be multiplied with. */
+VEC_INLINE void soften(float (*s)[HONE_PAGE_MAX], const wide_page *w, float *const *out,
+                       float *rescale, int C)
+{
+    const int begin = w->from & ~15, end = (w->to + 15) & ~15;
+    float old[16] = {0}, max[16] = {0}, total[16] = {0}, sum[16] = {0};
+    for (int c = 0; c < C; c++) {
+        vf most = vf_load(s[c] + begin);
+        for (int j = begin + 16; j < end; j += 16) {
+            most = vf_max(most, vf_load(s[c] + j));
+        }
+        old[c] = out[c][-STATE_HEAD];
+        total[c] = out[c][1 - STATE_HEAD];
+        max[c] = vf_greatest(most);
+        if (old[c] > max[c]) max[c] = old[c];
+        /* the first page of a state: its output is zero, and so is its sum */
+        if (total[c] == 0.0f) old[c] = max[c];
     }
-    const float page_max = vf_greatest(most);
-    const float max = page_max > state[0] ? page_max : state[0];
-    const float rescale = state[1] > 0.0f ? expf(state[0] - max) : 0.0f;
-    vf sum = vf_zero();
-    for (int j = begin; j < end; j += 16) {
-        const vf p = vec_exp(vf_sub(vf_load(s + j), vf_set1(max)));
-        vf_store(s + j, p);
-        sum = vf_add(sum, p);
+    const vf r = vec_exp(vf_sub(vf_load(old), vf_load(max)));
+    vf_store(rescale, r);
+    for (int c = 0; c < C; c++) {
+        vf part = vf_zero();
+        for (int j = begin; j < end; j += 16) {
+            const vf p = vec_exp(vf_sub(vf_load(s[c] + j), vf_set1(max[c])));
+            vf_store(s[c] + j, p);
+            part = vf_add(part, p);
+        }
+        sum[c] = vf_sum(part);
     }
-    state[0] = max;
-    state[1] = state[1] * rescale + vf_sum(sum);
-    return rescale;
+    vf_store(sum, vf_fma(vf_load(total), r, vf_load(sum)));
+    for (int c = 0; c < C; c++) {
+        out[c][-STATE_HEAD] = max[c];
+        out[c][1 - STATE_HEAD] = sum[c];
+    }
 }
 
 /* out[c] = out[c] * rescale[c] + sum_j s[c][j] * v[j], V vectors of columns from i on. */
@@ -186,7 +207,7 @@ VEC_INLINE void query_tile(const hone_attention_args *a, const wide_page *w,
 {
     _Alignas(64) float s[Q_COLS][HONE_PAGE_MAX];
     const float *q[Q_COLS];
-    float *out[Q_COLS], rescale[Q_COLS];
+    float *out[Q_COLS], rescale[16];
     const int len = hone_state_len(a->d_v), end = (w->to + 15) & ~15;
     for (int c = 0; c < C; c++) {
         const int row = (u + c) / a->n_q, head = (u + c) % a->n_q;
@@ -201,9 +222,9 @@ VEC_INLINE void query_tile(const hone_attention_args *a, const wide_page *w,
         score_tile(s, q, w, a->d_k, a->scale, j, C, 1);
     }
     for (int c = 0; c < C; c++) {
-        const int position = a->position + (u + c) / a->n_q;
-        rescale[c] = soften(s[c], a, w, position, out[c] - STATE_HEAD);
+        mask(s[c], a, w, a->position + (u + c) / a->n_q);
     }
+    soften(s, w, out, rescale, C);
     int i = 0;
     for (; i + 16 * O_VECS <= w->v_stride; i += 16 * O_VECS) {
         value_tile(out, rescale, s, w, i, C, O_VECS);
