@@ -13,6 +13,7 @@
  * are merged in order. */
 #include <math.h>
 
+#include "base/mem.h"
 #include "kernel/exp_tmpl.h"
 #include "kernel/kernel_tiers.h"
 
@@ -56,9 +57,19 @@ VEC_INLINE vf kv_some(const unsigned char *p, int n, load_fn *load, int size)
     return load(tail);
 }
 
+/* `next` is the page that will be wanted then: its lines are fetched meanwhile. */
 VEC_INLINE void widen_page(const wide_page *w, const hone_attention_args *a,
-                           const unsigned char *page, load_fn *load, int size)
+                           const unsigned char *page, const unsigned char *next,
+                           load_fn *load, int size)
 {
+    const size_t k_bytes = (size_t)(a->d_k * w->k_stride * size);
+    const size_t v_bytes = (size_t)(a->page_len * a->d_v * size);
+    for (size_t i = 0; i < k_bytes; i += HONE_CACHE_LINE) {
+        vec_prefetch(next + a->k_offset + i);
+    }
+    for (size_t i = 0; i < v_bytes; i += HONE_CACHE_LINE) {
+        vec_prefetch(next + a->v_offset + i);
+    }
     for (int i = 0; i < a->d_k; i++) {
         const int row = i * w->k_stride;
         const unsigned char *from = page + a->k_offset + (size_t)(row * size);
@@ -235,8 +246,8 @@ VEC_INLINE void query_tile(const hone_attention_args *a, const wide_page *w,
 }
 
 /* One page for all rows that see something of it. */
-VEC_INLINE void attend_page(const hone_attention_args *a, int number, float *states,
-                            load_fn *load, int size)
+VEC_INLINE void attend_page(const hone_attention_args *a, int number, int next,
+                            float *states, load_fn *load, int size)
 {
     const int start = number * a->page_len, end = start + a->page_len;
     /* rows whose last position is in the page or behind, whose first before its end */
@@ -255,7 +266,7 @@ VEC_INLINE void attend_page(const hone_attention_args *a, int number, float *sta
     const int first = a->window > 0 ? a->position + lo - a->window + 1 - start : 0;
     w.to = last + 1 < a->page_len ? last + 1 : a->page_len;
     w.from = first > 0 ? first : 0;
-    widen_page(&w, a, a->page[number], load, size);
+    widen_page(&w, a, a->page[number], a->page[next], load, size);
     int u = lo * a->n_q;
     for (; u + Q_COLS <= hi * a->n_q; u += Q_COLS) {
         query_tile(a, &w, states, u, Q_COLS);
@@ -311,7 +322,7 @@ VEC_INLINE void attend_split(const hone_attention_args *a, int split, float *sta
         states[(ptrdiff_t)u * len] = -INFINITY;
     }
     for (int p = split * pages; p < end; p++) {
-        attend_page(a, p, states, load, size);
+        attend_page(a, p, p < last ? p + 1 : p, states, load, size);
     }
 }
 
