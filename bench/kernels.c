@@ -250,9 +250,9 @@ int main(int argc, char **argv)
             if (argc > 2 && strcasecmp(argv[2], hone_dtype_get(t)->name) != 0) continue;
             bench_type(&b, (hone_dtype)t);
         }
-        for (int n = 1; argc <= 2 && n <= 16; n *= 16) {
-            bench_attention(&b, HONE_F32, n);
-            bench_attention(&b, HONE_F16, n);
+        for (int rows = 1; argc <= 2 && rows <= 16; rows *= 16) {
+            bench_attention(&b, HONE_F32, rows);
+            bench_attention(&b, HONE_F16, rows);
         }
     }
     return 0;

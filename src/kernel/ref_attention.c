@@ -34,7 +34,7 @@ static void attend(const hone_attention_args *a, int row, int head, int from, in
     const size_t stride = (size_t)hone_page_stride(a->page_len);
     const float *q = a->q + (size_t)row * a->ldq + (ptrdiff_t)head * a->d_k;
     float *out = state + 16;
-    double max = -INFINITY, total = 0.0;
+    double max = -HUGE_VAL, total = 0.0;
 
     for (int i = 0; i < a->d_v; i++) {
         out[i] = 0.0f;

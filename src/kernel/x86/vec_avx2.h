@@ -28,6 +28,7 @@ typedef struct vi {
 typedef vi vb;
 
 enum {
+    VEC_NEAREST = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC,
     VEC_FULL_BIAS = VEC_BIAS,
     VEC_GEMV_COLS = 4,
     VEC_TILE_COLS = 2,
@@ -114,9 +115,8 @@ VEC_INLINE vf vf_load_bf16(const void *p)
 VEC_INLINE void vf_store_f16(void *p, vf v)
 {
     __m128i *h = (__m128i *)p;
-    const int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-    _mm_storeu_si128(h, _mm256_cvtps_ph(v.lo, nearest));
-    _mm_storeu_si128(h + 1, _mm256_cvtps_ph(v.hi, nearest));
+    _mm_storeu_si128(h, _mm256_cvtps_ph(v.lo, VEC_NEAREST));
+    _mm_storeu_si128(h + 1, _mm256_cvtps_ph(v.hi, VEC_NEAREST));
 }
 VEC_INLINE vf vf_add(vf a, vf b)
 {
@@ -153,8 +153,7 @@ VEC_INLINE vf vf_abs(vf a)
 }
 VEC_INLINE vf vf_round(vf a)
 {
-    const int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-    return (vf){_mm256_round_ps(a.lo, nearest), _mm256_round_ps(a.hi, nearest)};
+    return (vf){_mm256_round_ps(a.lo, VEC_NEAREST), _mm256_round_ps(a.hi, VEC_NEAREST)};
 }
 VEC_INLINE vf vf_keep_ge(vf v, vf a, vf b)
 {
