@@ -19,7 +19,7 @@ test-arm: setup ## cross-compile for ARM, run the tests under qemu-user
 	@tools/test_arm.sh
 check: fmt-check layers shape headers symbols banned ## what CI runs besides the tests
 asan: setup ## tests under AddressSanitizer and UBSan
-	@$(MESON) build/asan -Db_sanitize=address,undefined -Db_lundef=false --buildtype=debugoptimized
+	@$(MESON) build/asan -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=undefined -Db_lundef=false --buildtype=debugoptimized
 	@tools/test.sh build/asan
 tsan: setup ## tests under ThreadSanitizer
 	@$(MESON) build/tsan -Db_sanitize=thread -Db_lundef=false --buildtype=debugoptimized

@@ -23,7 +23,14 @@ if [ "$(id -u)" != 0 ]; then
     as_root=sudo
 fi
 echo "hone: setup: installing$missing" >&2
-export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get update -qq
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2086 # a list of names
-$as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+{
+    $as_root apt-get update -qq &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+} >"$log" 2>&1 || {
+    cat "$log" >&2
+    echo 'hone: setup: apt-get failed, see above' >&2
+    exit 1
+}

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hone/engine.h"
 #include "hone/machine.h"
 #include "hone/model.h"
 
@@ -63,6 +64,10 @@ typedef struct hone_bench_options { /* zero: the default */
     /* Before a case runs: `done` of `all` runs are behind.  May be NULL. */
     void (*progress)(void *ctx, const hone_bench_case *c, int done, int all);
     void *progress_ctx;
+    /* After the repetitions every case runs once more under a trace; called for each op,
+     * in order.  May be NULL. */
+    void (*op)(void *ctx, const hone_bench_case *c, const hone_op_time *t);
+    void *op_ctx;
     bool (*interrupt)(void *ctx); /* true ends the call with what was measured */
     void *interrupt_ctx;
 } hone_bench_options;

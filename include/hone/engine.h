@@ -127,4 +127,16 @@ typedef void hone_value_fn(void *ctx, const char *name, const float *data, int n
                            int width);
 HONE_API void hone_engine_watch(hone_engine *e, hone_value_fn *fn, void *ctx);
 
+/* What each op of the model's program took since the trace was switched on, and the
+ * bytes of weights it reads a step.  Steps are slower while it is on: every op waits for
+ * all threads. */
+typedef struct hone_op_time {
+    const char *name; /* "layer.3.q", of the first value it writes; the engine's */
+    double seconds;
+    double weight_bytes;
+} hone_op_time;
+HONE_API void hone_engine_trace(hone_engine *e, bool on);
+/* Op i in order of execution; false behind the last. */
+HONE_API bool hone_engine_trace_get(const hone_engine *e, int i, hone_op_time *out);
+
 #endif

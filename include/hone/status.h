@@ -1,7 +1,7 @@
 /* status.h - how every hone function reports failure.
  *
  *     hone_error err;
- *     if (hone_model_open(&model, path, NULL, &err)) {
+ *     if (hone_model_open(&model, path, 0, &err)) {
  *         fprintf(stderr, "hone: %s\n", err.text);
  *     }
  *

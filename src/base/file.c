@@ -57,6 +57,14 @@ void hone_file_release(hone_file *f)
     *f = (hone_file){0};
 }
 
+void hone_file_forget(const void *data, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t from = ((uintptr_t)data + page - 1) / page * page;
+    const uintptr_t to = ((uintptr_t)data + bytes) / page * page;
+    if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 static hone_status read_all(hone_buf *b, int fd, const char *path, hone_error *err)
 {
     char chunk[16384];

@@ -25,6 +25,10 @@ HONE_MUST_CHECK hone_status hone_file_map(hone_file *f, const char *path,
                                           hone_error *err);
 void hone_file_release(hone_file *f); /* zeroed is fine */
 
+/* Part of a mapped file will not be read again soon: whole pages of it leave this
+ * process's memory, and come back from the file when they are read.  Any thread. */
+void hone_file_forget(const void *data, size_t bytes);
+
 /* Read at most max bytes into a new block with a terminating NUL (hone_free).
  * "-" is standard input.  E_LIMIT when there is more. */
 HONE_MUST_CHECK hone_status hone_file_read(char **out, size_t *len, const char *path,

@@ -11,16 +11,19 @@
 
 enum {
     MAX_OPTIONS = 80,
-    FIRST_CODE = 256 /* getopt's value of option i, past every letter */
+    HELP_CODE = 256, /* getopt's value of --help, past every letter */
+    FIRST_CODE       /* ... and of option 0 */
 };
 
 int cli_usage(const cli_command *cmd, const char *fmt, ...)
 {
+    char text[HONE_ERROR_TEXT_SIZE];
     va_list ap;
-    fprintf(stderr, "hone: %s: ", cmd->name);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    fprintf(stderr, "hone: %s: ", cmd->name);
+    cli_print_plain(stderr, text);
     fprintf(stderr, "; see 'hone %s --help'\n", cmd->name);
     return 2;
 }
@@ -28,7 +31,9 @@ int cli_usage(const cli_command *cmd, const char *fmt, ...)
 int cli_fail(const hone_error *err)
 {
     fflush(stdout);
-    fprintf(stderr, "hone: %s\n", err->text);
+    fputs("hone: ", stderr);
+    cli_print_plain(stderr, err->text);
+    fputc('\n', stderr);
     return 1;
 }
 
@@ -56,6 +61,16 @@ static int print_help(const cli_command *cmd, const cli_group *groups, size_t n_
     }
     printf("  -h, --help                   this text\n");
     return 0;
+}
+
+static bool parse_int(const char *s, int min, int *out)
+{
+    char *end;
+    errno = 0;
+    const long v = strtol(s, &end, 10);
+    if (end == s || *end || errno || v < min || v > INT32_MAX) return false;
+    *out = (int)v;
+    return true;
 }
 
 static bool parse_u64(const char *s, uint64_t *out)
@@ -99,19 +114,14 @@ static bool parse_float(const char *s, float *out)
 static bool store(const cli_option *o, const char *text)
 {
     uint64_t n;
-    char *end;
     switch (o->type) {
     case CLI_FLAG:
         *(bool *)o->dest = true;
         return true;
-    case CLI_INT: {
-        errno = 0;
-        const long v = strtol(text, &end, 10);
-        if (end == text || *end || errno || v < INT32_MIN || v > INT32_MAX)
-            return false;
-        *(int *)o->dest = (int)v;
-        return true;
-    }
+    case CLI_INT:
+        return parse_int(text, 0, o->dest);
+    case CLI_LIMIT:
+        return parse_int(text, -1, o->dest);
     case CLI_U64:
         if (!parse_u64(text, &n)) return false;
         *(uint64_t *)o->dest = n;
@@ -153,7 +163,7 @@ static size_t build_tables(const cli_group *groups, size_t n_group,
     }
     shorts[at++] = 'h';
     shorts[at] = '\0';
-    longs[n] = (struct option){"help", 0, NULL, 'h'};
+    longs[n] = (struct option){"help", 0, NULL, HELP_CODE};
     longs[n + 1] = (struct option){0};
     return n;
 }
@@ -167,6 +177,30 @@ static const cli_option *option_of(const cli_option **all, size_t n, int code)
     return NULL;
 }
 
+/* What getopt refused, for '?' and ':'.  optopt is a letter, the code of a long option,
+ * or 0 for a long one that is not there, which then is the word before optind. */
+static int refuse(const cli_command *cmd, const cli_option **all, int code, char **argv)
+{
+    if (optopt == HELP_CODE) return cli_usage(cmd, "option '--help' takes no value");
+    if (optopt >= FIRST_CODE) {
+        return cli_usage(cmd, "option '--%s' %s", all[optopt - FIRST_CODE]->name,
+                         code == ':' ? "needs a value" : "takes no value");
+    }
+    if (code == ':') return cli_usage(cmd, "option '-%c' needs a value", optopt);
+    if (optopt) return cli_usage(cmd, "unknown option '-%c'", optopt);
+    return cli_usage(cmd, "unknown option '%s'", argv[optind - 1]);
+}
+
+static int bad_value(const cli_command *cmd, const cli_option *o)
+{
+    const char *range = o->type == CLI_INT     ? " from 0 on"
+                        : o->type == CLI_LIMIT ? " from -1 on"
+                        : o->type == CLI_LIST  ? " fewer times"
+                                               : "";
+    return cli_usage(cmd, "option --%s: expected %s%s, found '%s'", o->name, o->value,
+                     range, optarg);
+}
+
 int cli_parse(const cli_command *cmd, const cli_group *groups, size_t n_group, int argc,
               char **argv, const char **positional, int n_min, int n_max)
 {
@@ -176,20 +210,14 @@ int cli_parse(const cli_command *cmd, const cli_group *groups, size_t n_group, i
     const size_t n = build_tables(groups, n_group, all, longs, shorts);
 
     opterr = 0;
-    optind = 1;
+    optind = 0; /* begin anew: a command may parse twice */
     for (;;) {
-        const int word = optind;
         const int code = getopt_long(argc, argv, shorts, longs, NULL);
         if (code == -1) break;
-        if (code == 'h') return print_help(cmd, groups, n_group);
-        if (code == '?') return cli_usage(cmd, "unknown option '%s'", argv[word]);
-        if (code == ':') return cli_usage(cmd, "option '%s' needs a value", argv[word]);
+        if (code == 'h' || code == HELP_CODE) return print_help(cmd, groups, n_group);
         const cli_option *o = option_of(all, n, code);
-        if (!o || !store(o, optarg)) {
-            return cli_usage(cmd, "option --%s: expected %s, found '%s'",
-                             o ? o->name : "?", o && o->value ? o->value : "no value",
-                             optarg ? optarg : "");
-        }
+        if (!o) return refuse(cmd, all, code, argv);
+        if (!store(o, optarg)) return bad_value(cmd, o);
     }
     for (int i = 0; i < n_max; i++) {
         positional[i] = optind + i < argc ? argv[optind + i] : NULL;

@@ -1,14 +1,26 @@
 /* chat_loop.c - the conversation in a terminal: lines, history, slash commands. */
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/status.h"
 #include "cli/conversation.h"
 #ifdef HONE_WITH_EDITLINE
 #include <histedit.h>
 #endif
 
 #define PROMPT "> "
+#define NEWLINE_MARK                                                                   \
+    "\xE2\x8F\x8E" /* U+23CE, for a newline in the line that is edited */
+
+#define MAX_SAVED ((size_t)256 << 20)
 
 /* -- reading lines ---------------------------------------------------------------- */
 
@@ -16,6 +28,7 @@ typedef struct line_reader {
 #ifdef HONE_WITH_EDITLINE
     EditLine *edit;
     History *history;
+    locale_t utf8; /* in use while lines are edited, or 0 */
 #else
     char *line;
     size_t cap;
@@ -24,6 +37,12 @@ typedef struct line_reader {
 
 #ifdef HONE_WITH_EDITLINE
 
+/* A terminal that knows bracketed paste says where pasted text begins and ends, so that
+ * its lines are one message. */
+#define PASTE_BEGIN "\033[200~"
+#define PASTE_ON    "\033[?2004h"
+#define PASTE_OFF   "\033[?2004l"
+
 static char *show_prompt(EditLine *e)
 {
     static char text[] = PROMPT;
@@ -31,9 +50,40 @@ static char *show_prompt(EditLine *e)
     return text;
 }
 
+/* Insert what comes up to the end of the paste. */
+static unsigned char take_paste(EditLine *e, int key)
+{
+    static const wchar_t end[] = L"\033[201~";
+    const size_t end_len = sizeof end / sizeof end[0] - 1;
+    size_t n = 0, cap = 0;
+    wchar_t *text = NULL, c, last = 0;
+    (void)key;
+    while (el_wgetc(e, &c) == 1) {
+        if (hone_grow((void **)&text, &cap, n + 2, sizeof *text)) break;
+        if (c != '\n' || last != '\r')
+            text[n++] = c == '\r' || c == '\n' ? 0x23CE : c == '\t' ? ' ' : c;
+        last = c;
+        if (n >= end_len && wmemcmp(text + n - end_len, end, end_len) == 0) {
+            n -= end_len;
+            break;
+        }
+    }
+    while (n > 0 && text[n - 1] == 0x23CE) {
+        n--; /* the newline that ends a paste does not send it */
+    }
+    if (text) text[n] = L'\0';
+    const bool failed = n > 0 && el_winsertstr(e, text) != 0;
+    hone_free(text);
+    return failed ? CC_ERROR : CC_REFRESH;
+}
+
 static bool reader_open(line_reader *r)
 {
     HistEvent event;
+    /* where the environment names no UTF-8 locale, text is UTF-8 nevertheless */
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        r->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (r->utf8) uselocale(r->utf8);
     r->edit = el_init("hone", stdin, stdout, stderr);
     r->history = history_init();
     if (!r->edit || !r->history) return false;
@@ -42,6 +92,8 @@ static bool reader_open(line_reader *r)
     el_set(r->edit, EL_EDITOR, "emacs");
     el_set(r->edit, EL_SIGNAL, 1);
     el_set(r->edit, EL_HIST, history, r->history);
+    el_wset(r->edit, EL_ADDFN, L"paste", L"Insert pasted text", take_paste);
+    el_set(r->edit, EL_BIND, PASTE_BEGIN, "paste", NULL);
     el_source(r->edit, NULL);
     return true;
 }
@@ -50,13 +102,18 @@ static void reader_close(line_reader *r)
 {
     if (r->edit) el_end(r->edit);
     if (r->history) history_end(r->history);
+    uselocale(LC_GLOBAL_LOCALE);
+    if (r->utf8) freelocale(r->utf8);
 }
 
 /* The next line with its newline, borrowed; NULL at the end of input or on Ctrl-C. */
 static const char *reader_next(line_reader *r)
 {
     int n = 0;
+    fputs(PASTE_ON, stdout);
     const char *line = el_gets(r->edit, &n);
+    fputs(PASTE_OFF, stdout);
+    fflush(stdout);
     if (!line || n <= 0) return NULL;
     HistEvent event;
     if (line[0] != '\n') history(r->history, &event, H_ENTER, line);
@@ -134,16 +191,29 @@ static bool cmd_system(cli_chat *c, const char *arg)
     return reset_to(c, arg);
 }
 
+/* The file to save to or load from; NULL, and said so, if none is named. */
+static const char *need_file(const char *command, const char *arg)
+{
+    arg += strspn(arg, " ");
+    if (*arg) return arg;
+    fprintf(stderr, "hone: %s: expected a file name\n", command);
+    return NULL;
+}
+
 static bool cmd_save(cli_chat *c, const char *arg)
 {
+    const char *path = need_file("/save", arg);
+    if (!path) return true;
     json_t *all = json_pack("{s:O}", "messages", c->messages);
-    if (!*arg)
-        fprintf(stderr, "hone: save: expected a file name\n");
-    else if (!all || json_dump_file(all, arg, JSON_INDENT(2))) {
-        fprintf(stderr, "hone: save: %s: cannot write\n", arg);
-    } else {
-        printf("(saved %zu messages to %s)\n", json_array_size(c->messages), arg);
-    }
+    errno = 0;
+    FILE *f = all ? fopen(path, "we") : NULL;
+    bool ok = f && !json_dumpf(all, f, JSON_INDENT(2)) && fputc('\n', f) != EOF;
+    if (f && fclose(f)) ok = false;
+    if (ok)
+        printf("(saved to %s)\n", path);
+    else
+        fprintf(stderr, "hone: /save: %s: %s\n", path,
+                errno ? strerror(errno) : "out of memory");
     json_decref(all);
     return true;
 }
@@ -160,17 +230,22 @@ static bool are_messages(const json_t *list)
 
 static bool cmd_load(cli_chat *c, const char *arg)
 {
-    json_error_t je;
-    json_t *all = json_load_file(arg, 0, &je);
+    hone_error err;
+    json_t *all = NULL;
+    const char *path = need_file("/load", arg);
+    if (!path) return true;
+    hone_status s = hone_json_load_file(&all, path, MAX_SAVED, &err);
     json_t *list = json_object_get(all, "messages");
-    if (!all) {
-        fprintf(stderr, "hone: load: %s: %s\n", arg, je.text);
-    } else if (!are_messages(list)) {
-        fprintf(stderr, "hone: load: %s: no \"messages\" with roles\n", arg);
+    if (!s && !are_messages(list))
+        s = hone_fail(&err, HONE_E_FORMAT, "%s: expected \"messages\" with roles",
+                      path);
+    if (s) {
+        (void)hone_error_wrap(&err, s, "/load");
+        cli_fail(&err);
     } else {
         json_decref(c->messages);
         c->messages = json_incref(list);
-        printf("(loaded %zu messages)\n", json_array_size(list));
+        printf("(loaded, messages: %zu)\n", json_array_size(list));
     }
     json_decref(all);
     return true;
@@ -207,7 +282,9 @@ static bool run_slash(cli_chat *c, char *line)
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (strcmp(line, table[i].name) == 0) return table[i].run(c, arg);
     }
-    fprintf(stderr, "hone: %s: unknown; /help lists what there is\n", line);
+    fputs("hone: ", stderr);
+    cli_print_plain(stderr, line);
+    fputs(": no such command; /help lists them\n", stderr);
     return true;
 }
 
@@ -245,6 +322,16 @@ static bool append_line(char **text, const char *line)
     return !more;
 }
 
+/* Newlines for their marks. */
+static void unmark_newlines(char *text)
+{
+    const size_t n = strlen(NEWLINE_MARK);
+    for (char *p = text; (p = strstr(p, NEWLINE_MARK));) {
+        *p++ = '\n';
+        memmove(p, p + n - 1, strlen(p + n - 1) + 1);
+    }
+}
+
 int cli_chat_loop(cli_chat *c)
 {
     line_reader r = {0};
@@ -258,22 +345,24 @@ int cli_chat_loop(cli_chat *c)
     for (bool go = true; go;) {
         const char *line = reader_next(&r);
         if (!line) {
-            if (!cli_interrupted(NULL)) break; /* end of input */
+            printf("\n");
+            if (!cli_interrupted(NULL) || cli_terminated()) break; /* end of input */
             cli_clear_interrupt();
             free(text);
             text = NULL;
-            printf("\n");
             continue;
         }
         if (!append_line(&text, line)) continue;
+        if (text) unmark_newlines(text);
         if (text && text[0] == '/')
             go = run_slash(c, text);
         else if (text && text[strspn(text, " \t\n")])
             answer(c, text);
         free(text);
         text = NULL;
+        if (cli_terminated()) break;
     }
     free(text);
     reader_close(&r);
-    return 0;
+    return cli_terminated() ? 128 + SIGTERM : 0;
 }

@@ -20,7 +20,7 @@ typedef struct numbers {
 typedef struct args {
     const char *prefill, *decode, *depth, *batch, *threads, *kv_type, *kernels;
     int n_rep;
-    bool json;
+    bool json, ops;
 } args;
 
 /* False when the text is no list of numbers of at least lo. */
@@ -181,6 +181,60 @@ static void show_progress(void *ctx, const hone_bench_case *c, int done, int all
             c->n_thread);
 }
 
+/* -- ops: the same op of all layers together --------------------------------------- */
+
+enum {
+    MAX_KINDS = 64
+};
+
+typedef struct kinds {
+    hone_bench_case c; /* the case that is being gathered */
+    char name[MAX_KINDS][48];
+    double seconds[MAX_KINDS], bytes[MAX_KINDS];
+    int n;
+} kinds;
+
+static void print_kinds(kinds *k)
+{
+    double all = 0.0;
+    for (int i = 0; i < k->n; i++) {
+        all += k->seconds[i];
+    }
+    if (k->n > 0) {
+        printf("ops of %s %d, depth %d, batch %d (one by one):\n",
+               hone_bench_test_name(k->c.test), k->c.n, k->c.depth, k->c.batch);
+    }
+    for (int i = 0; i < k->n; i++) {
+        printf("  %-20s %9.2f ms %5.1f %%  weights %s\n", k->name[i],
+               k->seconds[i] * 1e3, 100.0 * k->seconds[i] / all,
+               cli_format_bytes(k->bytes[i], (char[16]){0}));
+    }
+    k->n = 0;
+}
+
+static void gather_op(void *ctx, const hone_bench_case *c, const hone_op_time *t)
+{
+    kinds *k = ctx;
+    if (memcmp(&k->c, c, sizeof *c) != 0) print_kinds(k);
+    k->c = *c;
+    const char *name = t->name;
+    if (strncmp(name, "layer.", 6) == 0 && strchr(name + 6, '.')) {
+        name = strchr(name + 6, '.') + 1;
+    }
+    int i = 0;
+    while (i < k->n && strcmp(k->name[i], name) != 0) {
+        i++;
+    }
+    if (i == MAX_KINDS) return;
+    if (i == k->n) {
+        snprintf(k->name[i], sizeof k->name[i], "%s", name);
+        k->seconds[i] = k->bytes[i] = 0.0;
+        k->n++;
+    }
+    k->seconds[i] += t->seconds;
+    k->bytes[i] += t->weight_bytes;
+}
+
 /* -- the command ------------------------------------------------------------------ */
 
 static int measure(const args *a, const char *name, const cases *c,
@@ -189,17 +243,21 @@ static int measure(const args *a, const char *name, const cases *c,
     hone_error err;
     hone_model *m;
     const bool terminal = isatty(STDERR_FILENO);
+    kinds k = {0};
     const hone_bench_options o = {
         .kv_type = a->kv_type,
         .kernels = a->kernels,
         .n_rep = a->n_rep,
         .progress = terminal ? show_progress : NULL,
+        .op = a->ops ? gather_op : NULL,
+        .op_ctx = &k,
         .interrupt = cli_interrupted,
     };
     if (cli_model_open(&m, name, 0, &err)) return cli_fail(&err);
     cli_catch_interrupts();
     const hone_status s = hone_bench_run(m, c->item, c->n, &o, r, &err);
     if (terminal) fprintf(stderr, "\r\x1b[K");
+    print_kinds(&k);
     if (!s && a->json) print_json(m, r, c->n);
     if (!s && !a->json) print_table(m, r, c->n);
     hone_model_close(m);
@@ -224,6 +282,7 @@ static int run(const cli_command *self, int argc, char **argv)
         {"kernels", 0, CLI_STR, &a.kernels, "TIER",
          "kernels: ref, avx2; default: the best"},
         {"reps", 'r', CLI_INT, &a.n_rep, "N", "repetitions of every case; default 5"},
+        {"ops", 0, CLI_FLAG, &a.ops, NULL, "also print the time of each kind of op"},
         {"json", 0, CLI_FLAG, &a.json, NULL, "print one JSON document"},
     };
     const cli_group groups[] = {CLI_GROUP(options)};
@@ -233,6 +292,7 @@ static int run(const cli_command *self, int argc, char **argv)
     if (a.n_rep < 1) {
         return cli_usage(self, "option --reps: expected at least 1, found %d", a.n_rep);
     }
+    if (a.ops && a.json) return cli_usage(self, "--ops and --json exclude each other");
     cases c = {.item = calloc(MAX_CASES, sizeof *c.item)};
     int status = c.item ? make_cases(self, &a, &c) : 1;
     hone_bench_result *r = calloc(c.n ? c.n : 1, sizeof *r);

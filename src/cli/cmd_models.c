@@ -1,5 +1,7 @@
 /* cmd_models.c - `hone pull`, `hone list`, `hone rm`: models on this machine. */
 #include <dirent.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,25 +17,37 @@
 /* -- pull ------------------------------------------------------------------------- */
 
 typedef struct bar {
-    bool terminal;
+    bool terminal, open; /* open: the line is not ended */
     int64_t shown_ns;
 } bar;
+
+static void end_line(bar *b)
+{
+    if (b->open) fputc('\n', stderr);
+    b->open = false;
+}
 
 static void show_progress(void *ctx, const char *name, uint64_t done, uint64_t all)
 {
     bar *b = ctx;
     const int64_t now = hone_clock_ns();
+    const bool last = all && done == all;
     char have[16], total[16];
-    if (!b->terminal || (now - b->shown_ns < 100000000 && done != all)) return;
+    if (!b->terminal || (last && !b->open)) return;
+    if (now - b->shown_ns < 100000000 && !last) return;
     b->shown_ns = now;
+    b->open = true;
     cli_format_bytes((double)done, have);
+    fputc('\r', stderr);
+    cli_print_plain(stderr, name);
     if (all) {
-        fprintf(stderr, "\r%s  %s of %s  %3.0f%%  ", name, have,
+        fprintf(stderr, "  %s of %s  %.0f%%  ", have,
                 cli_format_bytes((double)all, total),
                 100.0 * (double)done / (double)all);
     } else {
-        fprintf(stderr, "\r%s  %s  ", name, have);
+        fprintf(stderr, "  %s  ", have);
     }
+    if (last) end_line(b);
 }
 
 static int run_pull(const cli_command *self, int argc, char **argv)
@@ -44,7 +58,6 @@ static int run_pull(const cli_command *self, int argc, char **argv)
     hone_error err;
     bar b = {.terminal = isatty(STDERR_FILENO)};
     char *dir = cli_models_dir(), *path;
-    if (!dir) return 1;
     const hone_pull_options o = {
         .dir = dir,
         .endpoint = getenv("HF_ENDPOINT"),
@@ -54,9 +67,11 @@ static int run_pull(const cli_command *self, int argc, char **argv)
         .interrupt = cli_interrupted,
     };
     cli_catch_interrupts();
-    const hone_status s = hone_pull(name, &o, &path, &err);
+    signal(SIGPIPE, SIG_IGN); /* a hub that hangs up is an error, not our end */
+    const hone_status s = dir ? hone_pull(name, &o, &path, &err)
+                              : hone_fail(&err, HONE_E_NOMEM, "pull: out of memory");
     hone_free(dir);
-    if (b.shown_ns) fputc('\n', stderr);
+    end_line(&b);
     if (s) {
         cli_fail(&err);
         return s == HONE_E_CANCELLED ? CLI_INTERRUPTED : 1;
@@ -139,19 +154,61 @@ const cli_command cli_cmd_list = {
 
 /* -- rm --------------------------------------------------------------------------- */
 
-/* Remove a file, or a model folder with the files in it. */
-static hone_status remove_model(const char *path, hone_error *err)
+/* Whether the folder that holds `path` is, links resolved, the cache or below it. */
+static bool is_in_cache(const char *path, const char *cache)
 {
-    DIR *d = hone_folder_exists(path) ? opendir(path) : NULL;
-    for (struct dirent *e; d && (e = readdir(d));) {
+    char *parent = hone_strdup(path), *slash = parent ? strrchr(parent, '/') : NULL;
+    if (slash) *slash = '\0';
+    char *real = slash ? realpath(parent, NULL) : NULL, *top = realpath(cache, NULL);
+    const size_t n = top ? strlen(top) : 0;
+    const bool is = real && top && strncmp(real, top, n) == 0 &&
+                    (real[n] == '\0' || real[n] == '/');
+    hone_free(parent);
+    free(real);
+    free(top);
+    return is;
+}
+
+/* Remove the folder's files; what lies in folders below is other models'. */
+static int remove_folder(const char *path)
+{
+    int failed = 0;
+    DIR *d = opendir(path);
+    if (!d) return -1;
+    for (struct dirent *e; (e = readdir(d));) {
         char *file = hone_path_join(path, e->d_name);
-        if (file && hone_file_exists(file)) unlink(file);
+        if (file && !hone_folder_exists(file) && unlink(file)) failed = -1;
         hone_free(file);
     }
-    if (d) closedir(d);
-    const int failed = d ? rmdir(path) : unlink(path);
-    return failed ? hone_fail(err, HONE_E_IO, "rm %s: cannot remove it", path)
-                  : HONE_OK;
+    closedir(d);
+    if (!failed && rmdir(path) && errno != ENOTEMPTY && errno != EEXIST) failed = -1;
+    return failed;
+}
+
+/* Folders that became empty, up to the cache. */
+static void remove_empty_parents(const char *path, const char *cache)
+{
+    char *p = hone_strdup(path);
+    const size_t n = strlen(cache);
+    for (char *slash; p && (slash = strrchr(p, '/')) && (size_t)(slash - p) > n;) {
+        *slash = '\0';
+        if (rmdir(p)) break;
+    }
+    hone_free(p);
+}
+
+/* A file, a folder with the files in it, or a link, whose target stays. */
+static hone_status remove_model(const char *path, const char *cache, hone_error *err)
+{
+    struct stat st;
+    if (!is_in_cache(path, cache)) {
+        return hone_fail(err, HONE_E_INVALID, "rm %s: a link leads out of the cache",
+                         path);
+    }
+    if (lstat(path, &st) || (S_ISDIR(st.st_mode) ? remove_folder(path) : unlink(path)))
+        return hone_fail(err, HONE_E_IO, "rm %s: %s", path, strerror(errno));
+    remove_empty_parents(path, cache);
+    return HONE_OK;
 }
 
 static int run_rm(const cli_command *self, int argc, char **argv)
@@ -161,17 +218,21 @@ static int run_rm(const cli_command *self, int argc, char **argv)
     if (go != CLI_GO) return go;
     hone_error err;
     cli_cache c;
+    const cli_cached *m;
+    char *dir = cli_models_dir();
     cli_cache_scan(&c);
-    const cli_cached *m = cli_cache_find(&c, name);
+    hone_status s = cli_cache_find(&c, name, &m, &err);
     /* only what the cache holds: a path elsewhere is the user's own file */
-    hone_status s;
-    if (m)
-        s = remove_model(m->path, &err);
-    else
+    if (s)
+        s = hone_error_wrap(&err, s, "rm");
+    else if (!m || !dir)
         s = hone_fail(&err, HONE_E_NOT_FOUND,
                       "rm %s: not in the cache; see 'hone list'", name);
-    if (m && !s) printf("removed %s\n", m->name);
+    else
+        s = remove_model(m->path, dir, &err);
+    if (!s) printf("removed %s\n", m->name);
     cli_cache_release(&c);
+    hone_free(dir);
     return s ? cli_fail(&err) : 0;
 }
 

@@ -1,30 +1,11 @@
 /* cmd_render.c - `hone render`: the prompt that a conversation becomes. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/command.h"
 
 #define MAX_INPUT ((size_t)256 << 20)
-
-/* SOURCE_DATE_EPOCH, for a clock that stands still. */
-static hone_status fixed_clock(hone_chat_options *o, hone_error *err)
-{
-    const char *text = getenv("SOURCE_DATE_EPOCH");
-    if (!text || !*text) return HONE_OK;
-    char *end;
-    errno = 0;
-    o->now = strtoll(text, &end, 10);
-    o->has_now = 1;
-    if (*end || errno) {
-        return hone_fail(err, HONE_E_INVALID,
-                         "render: SOURCE_DATE_EPOCH: expected seconds, found '%s'",
-                         text);
-    }
-    return HONE_OK;
-}
 
 static hone_status render(const char *model, const char *chat,
                           const char *template_path, hone_error *err)
@@ -33,7 +14,7 @@ static hone_status render(const char *model, const char *chat,
     hone_model *m = NULL;
     char *source = NULL, *json = NULL, *out = NULL;
     size_t len, n;
-    hone_status s = fixed_clock(&o, err);
+    hone_status s = cli_fixed_clock(&o, err);
     if (!s && model) s = cli_model_open(&m, model, HONE_OPEN_TEXT_ONLY, err);
     if (!s && template_path) {
         s = hone_file_read(&source, &n, template_path, MAX_INPUT, err);

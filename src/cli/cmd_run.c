@@ -11,10 +11,15 @@
 
 #define MAX_INPUT ((size_t)256 << 20)
 
+enum {
+    MAX_LOGPROB = 64, /* what hone_generate takes */
+    MAX_RUN_OPTIONS = 48
+};
+
 typedef struct args {
     const char *prompt, *file, *system_prompt;
     bool raw, stats, json, ignore_eos, interactive;
-    int n_max;
+    int n_max, n_logprob;
     cli_list stop, bias, dry_breaker;
     hone_logit_bias bias_value[CLI_MAX_LIST];
     cli_engine_args engine;
@@ -29,13 +34,13 @@ static hone_status parse_bias(args *a, hone_sampling *s, hone_error *err)
         const long id = strtol(text, &end, 10);
         if (end == text || *end != '=' || id < 0 || id > INT32_MAX) {
             return hone_fail(err, HONE_E_INVALID,
-                             "run: logit bias '%s': expected TOKEN=NUMBER", text);
+                             "option --logit-bias: expected ID=X, found '%s'", text);
         }
         const char *number = end + 1;
         a->bias_value[i] = (hone_logit_bias){(int32_t)id, strtof(number, &end)};
         if (end == number || *end) {
             return hone_fail(err, HONE_E_INVALID,
-                             "run: logit bias '%s': expected TOKEN=NUMBER", text);
+                             "option --logit-bias: expected ID=X, found '%s'", text);
         }
     }
     s->bias = a->bias_value;
@@ -46,13 +51,13 @@ static hone_status parse_bias(args *a, hone_sampling *s, hone_error *err)
 static void print_json(const cli_chat *c, const hone_generation *g, double load_ms)
 {
     const size_t run = g->n_prompt - g->n_reused;
-    (void)c;
     printf("{\"text\":");
     cli_print_json_string(g->text, g->text_len);
     printf(",\"tokens\":[");
     for (size_t i = 0; i < g->tokens.len; i++) {
         printf(i ? ",%d" : "%d", g->tokens.id[i]);
     }
+    if (c->options.n_logprob >= 0) printf("],\"logprobs\":[%s", c->logprobs.data);
     printf("],\"finish_reason\":\"%s\",\"usage\":{\"prompt_tokens\":%zu,"
            "\"completion_tokens\":%zu},\"timings\":{\"load_ms\":%.3f,"
            "\"first_token_ms\":%.3f,\"prefill_tokens_per_s\":%.3f,"
@@ -70,19 +75,17 @@ static hone_status read_prompt(const args *a, char **text, size_t *len, hone_err
     if (a->prompt) {
         *text = hone_strdup(a->prompt);
         *len = strlen(a->prompt);
-        return *text ? HONE_OK : hone_fail(err, HONE_E_NOMEM, "run: out of memory");
+        if (!*text) return hone_fail(err, HONE_E_NOMEM, "run: out of memory");
+    } else {
+        if (!a->file && isatty(STDIN_FILENO)) return HONE_OK;
+        HONE_TRY(hone_file_read(text, len, a->file ? a->file : "-", MAX_INPUT, err));
+        /* the newline that ends a text file is not part of the message */
+        if (!a->raw && *len > 0 && (*text)[*len - 1] == '\n') (*text)[--*len] = '\0';
     }
-    if (!a->file && isatty(STDIN_FILENO)) return HONE_OK;
-    HONE_TRY(hone_file_read(text, len, a->file ? a->file : "-", MAX_INPUT, err));
-    /* the newline that ends a text file is not part of the message */
-    if (!a->raw && *len > 0 && (*text)[*len - 1] == '\n') (*text)[--*len] = '\0';
-    if (*len == 0) {
-        hone_free(*text);
-        *text = NULL;
-        return hone_fail(err, HONE_E_INVALID,
-                         "run: the prompt is empty; give one with -p");
-    }
-    return HONE_OK;
+    if (*len > 0 || a->raw) return HONE_OK; /* raw: from the model's BOS on */
+    hone_free(*text);
+    *text = NULL;
+    return hone_fail(err, HONE_E_INVALID, "run: the prompt is empty; give one with -p");
 }
 
 /* One answer; returns the exit status. */
@@ -94,7 +97,10 @@ static int run_once(cli_chat *c, const args *a, const char *text, size_t len,
     c->quiet = a->json;
     const hone_status s = a->raw ? cli_chat_complete(c, text, len, &g, &err)
                                  : cli_chat_ask(c, text, len, &g, &err);
-    if (s) return cli_fail(&err);
+    if (s) {
+        hone_generation_release(&g);
+        return cli_fail(&err);
+    }
     if (a->json)
         print_json(c, &g, (double)(loaded - start) * 1e-6);
     else
@@ -155,7 +161,8 @@ static size_t option_table(cli_option *t, args *a, hone_sampling *s)
         {"system", 0, CLI_STR, &a->system_prompt, "TEXT", "system prompt"},
         {"raw", 0, CLI_FLAG, &a->raw, NULL,
          "complete the text as it is, without template"},
-        {"n", 'n', CLI_INT, &a->n_max, "N", "tokens to generate at most; -1: no limit"},
+        {"n", 'n', CLI_LIMIT, &a->n_max, "N",
+         "tokens to generate at most; -1: no limit"},
         {"interactive", 'i', CLI_FLAG, &a->interactive, NULL,
          "in a terminal, go on as a chat after -p"},
         {"stop", 0, CLI_LIST, &a->stop, "TEXT",
@@ -163,6 +170,8 @@ static size_t option_table(cli_option *t, args *a, hone_sampling *s)
         {"ignore-eos", 0, CLI_FLAG, &a->ignore_eos, NULL, "go on past the end token"},
         {"stats", 0, CLI_FLAG, &a->stats, NULL, "print speed and memory to stderr"},
         {"json", 0, CLI_FLAG, &a->json, NULL, "print one JSON document"},
+        {"logprobs", 0, CLI_INT, &a->n_logprob, "N",
+         "with --json: log probabilities, and the N best of each token"},
         {"seed", 's', CLI_U64, &s->seed, "N", "seed of the random numbers; default 0"},
         {"temp", 0, CLI_FLOAT, &s->temperature, "X", "temperature; 0 is greedy"},
         {"top-k", 0, CLI_INT, &s->top_k, "N", "keep the N most likely; 0: all"},
@@ -178,14 +187,14 @@ static size_t option_table(cli_option *t, args *a, hone_sampling *s)
          "subtract once if seen"},
         {"frequency-penalty", 0, CLI_FLOAT, &s->frequency_penalty, "X",
          "subtract for each time seen"},
-        {"repeat-last-n", 0, CLI_INT, &s->penalty_last_n, "N",
+        {"repeat-last-n", 0, CLI_LIMIT, &s->penalty_last_n, "N",
          "tokens penalties look back; -1: all"},
         {"dry-multiplier", 0, CLI_FLOAT, &s->dry_multiplier, "X",
          "DRY repetition penalty; 0: off"},
         {"dry-base", 0, CLI_FLOAT, &s->dry_base, "X", "growth of the DRY penalty"},
         {"dry-allowed-length", 0, CLI_INT, &s->dry_allowed_length, "N",
          "free repetition length"},
-        {"dry-last-n", 0, CLI_INT, &s->dry_last_n, "N",
+        {"dry-last-n", 0, CLI_LIMIT, &s->dry_last_n, "N",
          "tokens DRY looks back; -1: all"},
         {"dry-breaker", 0, CLI_LIST, &a->dry_breaker, "TEXT",
          "ends a repetition; may be repeated"},
@@ -205,55 +214,80 @@ static size_t option_table(cli_option *t, args *a, hone_sampling *s)
     return sizeof all / sizeof all[0];
 }
 
-enum {
-    MAX_RUN_OPTIONS = 48
-};
-
-/* Parse once to find MODEL, then again over the defaults that the model recommends. */
 static int parse(const cli_command *self, int argc, char **argv, args *a,
                  hone_sampling *s, const char **model)
 {
     cli_option table[MAX_RUN_OPTIONS], engine[4];
+    *a = (args){.n_max = -1, .n_logprob = -1};
     const size_t n = option_table(table, a, s);
     const cli_group groups[] = {{table, n}, cli_engine_group(&a->engine, engine)};
     return cli_parse(self, groups, 2, argc, argv, model, 0, 1);
 }
 
+/* What can be wrong with the options before a model is there. */
+static int check(const cli_command *self, args *a, hone_sampling *s)
+{
+    hone_error err;
+    const bool ask = !a->prompt && !a->file && isatty(STDIN_FILENO);
+    if (a->prompt && a->file) return cli_usage(self, "expected -p or -f, not both");
+    if (a->raw && a->system_prompt)
+        return cli_usage(self, "--system needs the template that --raw leaves out");
+    if (ask && (a->raw || a->json))
+        return cli_usage(self, "--raw and --json need a prompt");
+    if (a->n_logprob >= 0 && !a->json)
+        return cli_usage(self, "--logprobs needs --json");
+    if (a->n_logprob > MAX_LOGPROB)
+        return cli_usage(self, "option --logprobs: expected 0 to %d, found %d",
+                         MAX_LOGPROB, a->n_logprob);
+    for (size_t i = 0; i < a->stop.n; i++) {
+        if (!*a->stop.item[i])
+            return cli_usage(self, "option --stop: expected TEXT, found ''");
+    }
+    if (parse_bias(a, s, &err) || hone_sampling_check(s, INT32_MAX, &err))
+        return cli_usage(self, "%s", err.text);
+    return CLI_GO;
+}
+
+/* The options over the defaults that the model recommends. */
+static hone_status options_of_model(const cli_command *self, int argc, char **argv,
+                                    const hone_model *m, args *a,
+                                    hone_generate_options *o, hone_error *err)
+{
+    const char *unused;
+    o->sampling = hone_sampling_default(m);
+    HONE_ASSERT(parse(self, argc, argv, a, &o->sampling, &unused) == CLI_GO);
+    o->n_max = a->n_max;
+    o->n_logprob = a->n_logprob;
+    o->stop = a->stop.item;
+    o->n_stop = a->stop.n;
+    o->ignore_end = a->ignore_eos;
+    if (a->dry_breaker.n) {
+        o->sampling.dry_breaker = a->dry_breaker.item;
+        o->sampling.n_dry_breaker = a->dry_breaker.n;
+    }
+    HONE_TRY(parse_bias(a, &o->sampling, err));
+    return hone_sampling_check(&o->sampling, hone_model_get_info(m)->n_vocab, err);
+}
+
 static int run(const cli_command *self, int argc, char **argv)
 {
     const int64_t start = hone_clock_ns();
-    args a = {.n_max = -1};
+    args a;
     hone_generate_options o = hone_generate_options_default();
     const char *name;
-    const int go = parse(self, argc, argv, &a, &o.sampling, &name);
-    if (go != CLI_GO) return go;
-    if (a.prompt && a.file) return cli_usage(self, "expected -p or -f, not both");
+    int status = parse(self, argc, argv, &a, &o.sampling, &name);
+    if (status == CLI_GO) status = check(self, &a, &o.sampling);
+    if (status != CLI_GO) return status;
 
     hone_error err;
     hone_model *m = NULL;
     char *text = NULL;
     size_t len = 0;
-    int status = 1;
     hone_status st = read_prompt(&a, &text, &len, &err);
     if (!st) st = cli_model_open(&m, name, 0, &err);
-    if (!st) {
-        a = (args){.n_max = -1};
-        o.sampling = hone_sampling_default(m);
-        HONE_ASSERT(parse(self, argc, argv, &a, &o.sampling, &name) == CLI_GO);
-        o.n_max = a.n_max;
-        o.stop = a.stop.item;
-        o.n_stop = a.stop.n;
-        o.ignore_end = a.ignore_eos;
-        if (a.dry_breaker.n) {
-            o.sampling.dry_breaker = a.dry_breaker.item;
-            o.sampling.n_dry_breaker = a.dry_breaker.n;
-        }
-        st = parse_bias(&a, &o.sampling, &err);
-    }
-    if (!st)
-        st = hone_sampling_check(&o.sampling, hone_model_get_info(m)->n_vocab, &err);
+    if (!st) st = options_of_model(self, argc, argv, m, &a, &o, &err);
     if (st) {
-        cli_fail(&err);
+        status = cli_fail(&err);
     } else {
         cli_catch_interrupts();
         status = with_model(&a, &o, m, text, len, start);

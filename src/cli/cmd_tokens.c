@@ -1,4 +1,5 @@
 /* cmd_tokens.c - `hone tokens`: text to token ids and back. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,25 +158,49 @@ static hone_status run_line(const hone_tokenizer *tok, const char *line, size_t 
     return s;
 }
 
-static hone_status run_lines(const hone_tokenizer *tok, const char *text, size_t len,
-                             const args *a, hone_error *err)
+/* Line by line, each answered before the next is read: a program may hold a pipe's two
+ * ends. */
+static hone_status run_lines(const hone_tokenizer *tok, FILE *in, const args *a,
+                             hone_error *err)
 {
-    size_t number = 0;
-    for (size_t at = 0; at < len;) {
-        const char *end = memchr(text + at, '\n', len - at);
-        const size_t n = end ? (size_t)(end - text) - at : len - at;
+    hone_status s = HONE_OK;
+    char *line = NULL;
+    size_t cap = 0, number = 0;
+    ssize_t n;
+    while (!s && (n = getline(&line, &cap, in)) >= 0) {
         number++;
-        if (n > 0) {
-            const hone_status s = run_line(tok, text + at, n, a, err);
-            if (s) return hone_error_wrap(err, s, "line %zu", number);
-        }
-        at += n + 1;
+        if (n > 0 && line[n - 1] == '\n') n--;
+        if (n == 0) continue;
+        s = run_line(tok, line, (size_t)n, a, err);
+        if (s) s = hone_error_wrap(err, s, "line %zu", number);
+        if (!s && fflush(stdout)) break; /* main says so */
     }
-    return HONE_OK;
+    if (!s && ferror(in))
+        s = hone_fail(err, HONE_E_IO, "read input: %s", strerror(errno));
+    free(line);
+    return s;
+}
+
+static hone_status run_jsonl(const hone_tokenizer *tok, const args *a, hone_error *err)
+{
+    if (a->prompt && !*a->prompt) return HONE_OK; /* which fmemopen refuses */
+    const bool is_stdin = !a->prompt && (!a->file || strcmp(a->file, "-") == 0);
+    FILE *in = is_stdin ? stdin
+               : a->prompt
+                   ? fmemopen((void *)(uintptr_t)a->prompt, strlen(a->prompt), "r")
+                   : fopen(a->file, "re");
+    if (!in) {
+        return hone_fail(err, HONE_E_IO, "open %s: %s", a->prompt ? "text" : a->file,
+                         strerror(errno));
+    }
+    const hone_status s = run_lines(tok, in, a, err);
+    if (!is_stdin) fclose(in);
+    return s;
 }
 
 static hone_status run_text(const hone_tokenizer *tok, const args *a, hone_error *err)
 {
+    if (a->jsonl) return run_jsonl(tok, a, err);
     char *text = NULL;
     size_t len = a->prompt ? strlen(a->prompt) : 0;
     if (!a->prompt) {
@@ -183,9 +208,7 @@ static hone_status run_text(const hone_tokenizer *tok, const args *a, hone_error
     }
     const char *in = a->prompt ? a->prompt : text;
     hone_status s;
-    if (a->jsonl) {
-        s = run_lines(tok, in, len, a, err);
-    } else if (a->decode) {
+    if (a->decode) {
         hone_tokens t = {0};
         s = ids_of_text(in, len, &t, err);
         if (!s) s = decode(tok, &t, a, err);
@@ -218,6 +241,9 @@ static int run(const cli_command *self, int argc, char **argv)
     const char *model;
     const int go = cli_parse(self, groups, 1, argc, argv, &model, 1, 1);
     if (go != CLI_GO) return go;
+    if (a.prompt && a.file) return cli_usage(self, "expected -p or -f, not both");
+    if (a.json && a.jsonl)
+        return cli_usage(self, "expected --json or --jsonl, not both");
 
     hone_error err;
     hone_model *m;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "hone/hone.h"
 
@@ -24,7 +25,8 @@ typedef struct cli_command {
 
 typedef enum cli_type {
     CLI_FLAG,  /* bool *: set to true */
-    CLI_INT,   /* int * */
+    CLI_INT,   /* int *, at least 0 */
+    CLI_LIMIT, /* int *, at least -1, which is no limit */
     CLI_U64,   /* uint64_t *, decimal or 0x */
     CLI_BYTES, /* uint64_t *, with K, M, G (powers of 1024) */
     CLI_FLOAT, /* float * */
@@ -72,7 +74,7 @@ int cli_parse(const cli_command *cmd, const cli_group *groups, size_t n_group, i
 /* "hone: NAME: text" on stderr; returns 2. */
 int cli_usage(const cli_command *cmd, const char *fmt, ...) HONE_PRINTF(2, 3);
 
-/* "hone: text" on stderr; returns 1. */
+/* "hone: text" on stderr, one line whatever the text; returns 1. */
 int cli_fail(const hone_error *err);
 
 /* -- models ----------------------------------------------------------------------- */
@@ -94,12 +96,16 @@ HONE_MUST_CHECK hone_status cli_model_path(const char *name, char **path,
 HONE_MUST_CHECK hone_status cli_model_open(hone_model **m, const char *name,
                                            unsigned flags, hone_error *err);
 
+/* SOURCE_DATE_EPOCH, where it is set: a clock that stands still for templates. */
+HONE_MUST_CHECK hone_status cli_fixed_clock(hone_chat_options *o, hone_error *err);
+
 /* -- interrupts ------------------------------------------------------------------- */
 
-/* Ctrl-C sets a flag from here on instead of ending the program; a second one while it
- * is set ends it. */
+/* Ctrl-C and SIGTERM set a flag from here on instead of ending the program; a second one
+ * while it is set ends it. */
 void cli_catch_interrupts(void);
 bool cli_interrupted(void *ctx); /* ctx is unused: fits hone_engine_options */
+bool cli_terminated(void);       /* by SIGTERM: a chat ends too; stays set */
 void cli_clear_interrupt(void);
 #define CLI_INTERRUPTED 130 /* exit status, as shells have it */
 
@@ -107,8 +113,11 @@ void cli_clear_interrupt(void);
 
 /* A number of logits or logprobs: 9 significant digits, null if not finite. */
 void cli_print_number(double x);
-/* A JSON string with its quotes. */
+/* A JSON string with its quotes; what is not UTF-8 becomes U+FFFD. */
 void cli_print_json_string(const char *s, size_t len);
+/* Text from a stranger on one line: control characters, which a terminal would obey,
+ * become '?'. */
+void cli_print_plain(FILE *to, const char *s);
 /* 1234567 -> "1.2 MB", into buf. */
 const char *cli_format_bytes(double bytes, char buf[16]);
 

@@ -12,12 +12,14 @@ hone_status cli_chat_init(cli_chat *c, const hone_model *model, hone_sequence *s
 {
     *c = (cli_chat){.model = model, .sequence = s};
     c->options = hone_generate_options_default();
+    hone_buf_init(&c->logprobs, SIZE_MAX / 2);
     return cli_chat_reset(c, system_prompt, err);
 }
 
 void cli_chat_release(cli_chat *c)
 {
     json_decref(c->messages);
+    hone_buf_release(&c->logprobs);
     *c = (cli_chat){0};
 }
 
@@ -49,9 +51,23 @@ hone_status cli_chat_reset(cli_chat *c, const char *system_prompt, hone_error *e
     return add_message(c, "system", system_prompt, strlen(system_prompt), err);
 }
 
+/* One token of "logprobs". */
+static void add_logprobs(hone_buf *out, const hone_piece *p)
+{
+    if (p->id < 0) return; /* text that was held back */
+    hone_buf_printf(out, "%s{\"id\":%d,\"logprob\":%.9g,\"top\":[", out->len ? "," : "",
+                    p->id, (double)p->logprob);
+    for (size_t i = 0; i < p->n_top; i++) {
+        hone_buf_printf(out, "%s{\"id\":%d,\"logprob\":%.9g}", i ? "," : "",
+                        p->top[i].id, (double)p->top[i].logprob);
+    }
+    hone_buf_append_str(out, "]}");
+}
+
 static bool print_piece(void *ctx, const hone_piece *piece)
 {
-    const cli_chat *c = ctx;
+    cli_chat *c = ctx;
+    if (c->options.n_logprob >= 0) add_logprobs(&c->logprobs, piece);
     if (!c->quiet && piece->len) {
         fwrite(piece->text, 1, piece->len, stdout);
         if (fflush(stdout)) return false;
@@ -62,6 +78,8 @@ static bool print_piece(void *ctx, const hone_piece *piece)
 /* The conversation so far as token ids. */
 static hone_status prompt_tokens(const cli_chat *c, hone_tokens *t, hone_error *err)
 {
+    hone_chat_options o = {0};
+    HONE_TRY(cli_fixed_clock(&o, err));
     json_t *vars =
         json_pack("{s:O, s:b}", "messages", c->messages, "add_generation_prompt", 1);
     char *json = vars ? json_dumps(vars, JSON_COMPACT) : NULL;
@@ -70,7 +88,7 @@ static hone_status prompt_tokens(const cli_chat *c, hone_tokens *t, hone_error *
     char *prompt = NULL;
     size_t len;
     hone_status s =
-        hone_chat_render(c->model, NULL, json, strlen(json), &prompt, &len, err);
+        hone_chat_render(c->model, &o, json, strlen(json), &prompt, &len, err);
     free(json);
     if (!s) {
         s = hone_tokenizer_encode(hone_model_tokenizer(c->model), prompt, len, 0, t,
@@ -89,8 +107,10 @@ static hone_status need_tokenizer(const cli_chat *c, hone_error *err)
 static hone_status generate(cli_chat *c, const hone_tokens *t, hone_generation *g,
                             hone_error *err)
 {
-    return hone_generate(c->sequence, t->id, t->len, &c->options, print_piece, c, g,
-                         err);
+    hone_buf_reset(&c->logprobs);
+    HONE_TRY(
+        hone_generate(c->sequence, t->id, t->len, &c->options, print_piece, c, g, err));
+    return hone_buf_status(&c->logprobs, "log probabilities", err);
 }
 
 hone_status cli_chat_ask(cli_chat *c, const char *text, size_t len, hone_generation *g,

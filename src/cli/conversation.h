@@ -4,15 +4,17 @@
 
 #include <jansson.h>
 
+#include "base/buf.h"
 #include "cli/command.h"
 
 typedef struct cli_chat {
     const hone_model *model;
     hone_sequence *sequence;
     hone_generate_options options;
-    json_t *messages; /* [{"role", "content"}], owned */
-    bool stats;       /* print speed after each answer */
-    bool quiet;       /* do not stream the answer to stdout */
+    json_t *messages;  /* [{"role", "content"}], owned */
+    bool stats;        /* print speed after each answer */
+    bool quiet;        /* do not stream the answer to stdout */
+    hone_buf logprobs; /* of the last answer, if asked for: elements of a JSON array */
 } cli_chat;
 
 HONE_MUST_CHECK hone_status cli_chat_init(cli_chat *c, const hone_model *model,

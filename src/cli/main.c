@@ -1,6 +1,5 @@
 /* main.c - the program: a table of commands. */
 #include <locale.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,9 +34,13 @@ static int print_help(FILE *to)
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, not a death */
     if (argc < 2) return print_help(stderr);
     const char *name = argv[1];
+    if (strcmp(name, "help") == 0 && argc == 3) { /* "help run" is "run --help" */
+        static char option[] = "--help";
+        name = argv[1] = argv[2];
+        argv[2] = option;
+    }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
         strcmp(name, "help") == 0) {
         return print_help(stdout);

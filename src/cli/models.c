@@ -12,7 +12,7 @@
 #include "base/status.h"
 
 enum {
-    MAX_DEPTH = 3 /* ORG/REPO/FILE */
+    MAX_DEPTH = 6 /* ORG/REPO/FOLDER/FILE, and some */
 };
 
 char *cli_models_dir(void)
@@ -100,54 +100,76 @@ static const char *known_file(const char *name)
     return NULL;
 }
 
-/* By name, with or without .gguf, or by the last part of the name. */
-static bool matches(const cli_cached *m, const char *name)
+/* `name` spells `full`, with or without .gguf. */
+static bool spells(const char *name, const char *full)
 {
-    const char *slash = strrchr(m->name, '/');
-    const char *const spelled[] = {m->name, slash ? slash + 1 : m->name};
-    for (int i = 0; i < 2; i++) {
-        const size_t n = strlen(name);
-        if (strcmp(spelled[i], name) == 0) return true;
-        if (strncmp(spelled[i], name, n) == 0 && strcmp(spelled[i] + n, ".gguf") == 0) {
-            return true;
-        }
-    }
-    return false;
+    const size_t n = strlen(name);
+    return strncmp(full, name, n) == 0 &&
+           (full[n] == '\0' || strcmp(full + n, ".gguf") == 0);
 }
 
-const cli_cached *cli_cache_find(const cli_cache *c, const char *name)
+hone_status cli_cache_find(const cli_cache *c, const char *name,
+                           const cli_cached **found, hone_error *err)
 {
     const char *file = known_file(name);
+    const cli_cached *last_part = NULL;
+    *found = NULL;
+    if (file) name = file;
     for (size_t i = 0; i < c->n; i++) {
-        if (matches(&c->item[i], file ? file : name)) return &c->item[i];
+        const cli_cached *m = &c->item[i];
+        const char *slash = strrchr(m->name, '/');
+        if (spells(name, m->name)) {
+            *found = m;
+            return HONE_OK;
+        }
+        if (!slash || !spells(name, slash + 1)) continue;
+        if (last_part) {
+            return hone_fail(err, HONE_E_INVALID, "%s: several: %s, %s", name,
+                             last_part->name, m->name);
+        }
+        last_part = m;
     }
-    return NULL;
+    *found = last_part;
+    return HONE_OK;
+}
+
+/* No such model: what was tried, and what would get it. */
+static hone_status not_found(const char *name, hone_error *err)
+{
+    const char *dir_name = "the cache";
+    char *dir = cli_models_dir();
+    if (dir) dir_name = dir;
+    const bool can_pull = known_file(name) || strncmp(name, "hf:", 3) == 0;
+    const hone_status s = hone_fail(
+        err, HONE_E_NOT_FOUND,
+        "open %s: neither a file nor a folder nor a name in %s; 'hone %s%s' %s", name,
+        dir_name, can_pull ? "pull " : "list", can_pull ? name : "",
+        can_pull ? "gets it" : "lists those");
+    hone_free(dir);
+    return s;
 }
 
 hone_status cli_model_path(const char *name, char **path, hone_error *err)
 {
     const char *unused;
-    const char *default_name = hone_known_model(0, &unused);
     const bool is_default = name == NULL;
-    if (is_default) name = default_name ? default_name : "smollm2-135m-instruct";
+    if (is_default) name = hone_known_model(0, &unused);
+    if (!name) return hone_fail(err, HONE_E_NOT_FOUND, "open: expected MODEL");
+    *path = NULL;
     if (!is_default && (hone_file_exists(name) || hone_folder_exists(name))) {
         *path = hone_strdup(name);
         return *path ? HONE_OK : hone_fail(err, HONE_E_NOMEM, "out of memory");
     }
     cli_cache c;
+    const cli_cached *m;
     cli_cache_scan(&c);
-    const cli_cached *m = cli_cache_find(&c, name);
-    char *found = m ? hone_strdup(m->path) : NULL;
+    hone_status s = cli_cache_find(&c, name, &m, err);
+    if (s)
+        s = hone_error_wrap(err, s, "open");
+    else if (!m)
+        s = not_found(name, err);
+    else if (!(*path = hone_strdup(m->path)))
+        s = hone_fail(err, HONE_E_NOMEM, "out of memory");
     cli_cache_release(&c);
-    if (found) {
-        *path = found;
-        return HONE_OK;
-    }
-    char *dir = cli_models_dir();
-    const hone_status s =
-        hone_fail(err, HONE_E_NOT_FOUND,
-                  "open %s: neither a file nor a name in %s; 'hone pull %s' may get it",
-                  name, dir ? dir : "the cache", name);
-    hone_free(dir);
     return s;
 }

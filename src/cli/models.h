@@ -19,7 +19,9 @@ typedef struct cli_cache {
 
 void cli_cache_scan(cli_cache *c);
 void cli_cache_release(cli_cache *c);
-/* By name, known name, or last part of a name; NULL if there is none. */
-const cli_cached *cli_cache_find(const cli_cache *c, const char *name);
+/* By name, known name, or last part of a name, .gguf or not; *found is NULL if there is
+ * none.  E_INVALID: the last part of several. */
+HONE_MUST_CHECK hone_status cli_cache_find(const cli_cache *c, const char *name,
+                                           const cli_cached **found, hone_error *err);
 
 #endif

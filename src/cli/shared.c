@@ -1,4 +1,5 @@
 /* shared.c - what commands share: engine options, interrupts, printing. */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <signal.h>
@@ -6,23 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/status.h"
+#include "base/utf8.h"
 #include "cli/command.h"
 
 cli_group cli_engine_group(const cli_engine_args *a, cli_option table[4])
 {
     cli_engine_args *w = (cli_engine_args *)(uintptr_t)a;
-    table[0] =
-        (cli_option){"threads",    't', CLI_INT,
-                     &w->n_thread, "N", "threads; default: what this machine grants"};
-    table[1] =
-        (cli_option){"ctx",     'c', CLI_INT,
-                     &w->n_ctx, "N", "context length in tokens; default: the model's"};
-    table[2] = (cli_option){
-        "kv-type",   0,   CLI_STR,
-        &w->kv_type, "T", "type of cached keys and values: f16, bf16, f32"};
-    table[3] =
-        (cli_option){"kernels",   0,      CLI_STR,
-                     &w->kernels, "TIER", "kernels: ref, avx2; default: the best"};
+    const cli_option all[] = {
+        {"threads", 't', CLI_INT, &w->n_thread, "N",
+         "threads; default: what this machine grants"},
+        {"ctx", 'c', CLI_INT, &w->n_ctx, "N",
+         "context length in tokens; default: the model's"},
+        {"kv-type", 0, CLI_STR, &w->kv_type, "T",
+         "type of cached keys and values: f16, bf16, f32"},
+        {"kernels", 0, CLI_STR, &w->kernels, "TIER",
+         "kernels: ref, avx2; default: the best"},
+    };
+    memcpy(table, all, sizeof all);
     return (cli_group){table, 4};
 }
 
@@ -48,12 +51,13 @@ hone_status cli_model_open(hone_model **m, const char *name, unsigned flags,
     return opened;
 }
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted, terminated;
 
 static void on_interrupt(int signal_number)
 {
     if (interrupted) _Exit(128 + signal_number);
     interrupted = 1;
+    if (signal_number == SIGTERM) terminated = 1;
 }
 
 void cli_catch_interrupts(void)
@@ -70,6 +74,11 @@ bool cli_interrupted(void *ctx)
     return interrupted != 0;
 }
 
+bool cli_terminated(void)
+{
+    return terminated != 0;
+}
+
 void cli_clear_interrupt(void)
 {
     interrupted = 0;
@@ -83,11 +92,55 @@ void cli_print_number(double x)
         printf("null");
 }
 
+hone_status cli_fixed_clock(hone_chat_options *o, hone_error *err)
+{
+    const char *text = getenv("SOURCE_DATE_EPOCH");
+    if (!text || !*text) return HONE_OK;
+    char *end;
+    errno = 0;
+    o->now = strtoll(text, &end, 10);
+    o->has_now = 1;
+    if (end == text || *end || errno) {
+        return hone_fail(err, HONE_E_INVALID,
+                         "SOURCE_DATE_EPOCH: expected seconds, found '%s'", text);
+    }
+    return HONE_OK;
+}
+
+/* The sequence at s: its length, and whether it is one. */
+static size_t sequence_at(const char *s, size_t len, uint32_t *cp)
+{
+    const int n = hone_utf8_decode(s, len, cp);
+    return n > 0 ? (size_t)n : n < 0 ? (size_t)-n : len; /* 0: cut off by the end */
+}
+
 void cli_print_json_string(const char *s, size_t len)
 {
-    json_t *j = json_stringn(s, len);
+    hone_buf b;
+    uint32_t cp;
+    hone_buf_init(&b, SIZE_MAX / 2);
+    for (size_t i = 0; i < len;) {
+        i += sequence_at(s + i, len - i, &cp);
+        hone_buf_append_utf8(&b, cp);
+    }
+    json_t *j = json_stringn(b.data, b.len);
     if (!j || json_dumpf(j, stdout, JSON_ENCODE_ANY)) printf("null");
     json_decref(j);
+    hone_buf_release(&b);
+}
+
+void cli_print_plain(FILE *to, const char *s)
+{
+    const size_t len = strlen(s);
+    uint32_t cp;
+    for (size_t i = 0, n; i < len; i += n) {
+        n = sequence_at(s + i, len - i, &cp);
+        const bool control = cp < 0x20 || (cp >= 0x7F && cp < 0xA0);
+        if (control)
+            fputc('?', to);
+        else
+            fwrite(s + i, 1, n, to);
+    }
 }
 
 const char *cli_format_bytes(double bytes, char buf[16])

@@ -305,6 +305,24 @@ static hone_status run_all(bench *b, hone_error *err)
     return HONE_OK;
 }
 
+/* Every case once more, op by op. */
+static hone_status trace_all(bench *b, hone_error *err)
+{
+    for (size_t i = 0; b->options->op && i < b->n; i++) {
+        hone_engine *e = b->run[i].lane->engine;
+        double seconds;
+        hone_op_time t;
+        hone_engine_trace(e, true);
+        const hone_status s = run_case(b, i, b->result[i].c.n, &seconds, err);
+        for (int op = 0; !s && hone_engine_trace_get(e, op, &t); op++) {
+            b->options->op(b->options->op_ctx, &b->result[i].c, &t);
+        }
+        hone_engine_trace(e, false);
+        if (s) return s;
+    }
+    return HONE_OK;
+}
+
 /* -- results ---------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
@@ -353,7 +371,8 @@ static hone_status measure(bench *b, const hone_bench_case *c, hone_error *err)
         HONE_TRY(start_lane(b, &b->lane[i], err));
     }
     HONE_TRY(measure_machine(b, err));
-    const hone_status s = run_all(b, err);
+    hone_status s = run_all(b, err);
+    if (!s) s = trace_all(b, err);
     if (s && s != HONE_E_CANCELLED) return s;
     if (!s) HONE_TRY(measure_machine(b, err));
     for (size_t i = 0; i < b->n; i++) {

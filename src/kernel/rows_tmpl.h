@@ -1,5 +1,5 @@
-/* rows_tmpl.h - kernels on single rows for one tier: conversions, norm, gate,
- * quantization of activations; comes behind vec_<isa>.h. */
+/* rows_tmpl.h - kernels on single rows for one tier: conversions, norm, rotary
+ * positions, gate, quantization of activations; comes behind vec_<isa>.h. */
 #include <math.h>
 
 #include "kernel/exp_tmpl.h"
@@ -61,6 +61,39 @@ static void VEC_TIER(rmsnorm)(float *y, const float *x, const float *w, int K,
     if (i < K) {
         const vf v = vf_mul(vf_load_n(x + i, K - i), scale);
         vf_store_n(y + i, w ? vf_mul(v, vf_load_n(w + i, K - i)) : v, K - i);
+    }
+}
+
+/* Products and sums are rounded one by one, as in the reference. */
+VEC_INLINE void turn(vf *a, vf *b, vf c, vf s)
+{
+    const vf a0 = *a, b0 = *b;
+    *a = vf_sub(vf_mul(a0, c), vf_mul(b0, s));
+    *b = vf_add(vf_mul(a0, s), vf_mul(b0, c));
+}
+
+static void VEC_TIER(rope)(float *x, const float *cos_sin, int n_rot, bool interleaved)
+{
+    const int half = n_rot / 2;
+    int i = 0;
+    for (; interleaved && i + 16 <= half; i += 16) {
+        vf a, b;
+        vf_load_pairs(x + (ptrdiff_t)2 * i, &a, &b);
+        turn(&a, &b, vf_load(cos_sin + i), vf_load(cos_sin + half + i));
+        vf_store_pairs(x + (ptrdiff_t)2 * i, a, b);
+    }
+    for (; interleaved && i < half; i++) {
+        const float c = cos_sin[i], s = cos_sin[half + i];
+        const float a = x[2 * i], b = x[2 * i + 1];
+        x[2 * i] = a * c - b * s;
+        x[2 * i + 1] = a * s + b * c;
+    }
+    for (; i < half; i += 16) {
+        const int n = half - i < 16 ? half - i : 16;
+        vf a = vf_load_n(x + i, n), b = vf_load_n(x + half + i, n);
+        turn(&a, &b, vf_load_n(cos_sin + i, n), vf_load_n(cos_sin + half + i, n));
+        vf_store_n(x + i, a, n);
+        vf_store_n(x + half + i, b, n);
     }
 }
 

@@ -18,6 +18,7 @@
  *
  *   vf_zero set1 load store        load_n and store_n touch the first n lanes, 0..16,
  *   vf_load_n store_n                and load_n zeroes the rest
+ *   vf_load_pairs store_pairs      32 floats as 16 even and 16 odd elements
  *   vf_load_f16 load_bf16 store_f16  16 halves; conversion to nearest even
  *   vf_add sub mul div min max abs fma (a * b + c, rounded once)
  *   vf_round                       to nearest even, as float

@@ -101,9 +101,16 @@ static void read_rope(reader *r, hone_spec *s, double default_theta)
     }
     const double original =
         real_of(r, dict, "original_max_position_embeddings", (double)s->n_ctx);
-    rope->n_original =
-        (int)real_of(r, r->config, "original_max_position_embeddings", original);
+    const double n_original =
+        real_of(r, r->config, "original_max_position_embeddings", original);
+    if (!r->status && !(n_original >= 0 && n_original <= INT32_MAX)) {
+        r->status = hone_fail(r->err, HONE_E_FORMAT,
+                              "config.json: original_max_position_embeddings: expected "
+                              "0 to %d, found %g",
+                              INT32_MAX, n_original);
+    }
     if (r->status) return;
+    rope->n_original = (int)n_original;
 
     const char *type = json_string_value(hone_json_find(dict, "rope_type"));
     if (!type) type = json_string_value(hone_json_find(dict, "type"));

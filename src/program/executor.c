@@ -372,6 +372,10 @@ void hone_executor_watch(hone_executor *e, hone_watch_fn *fn, void *ctx)
 
 void hone_executor_trace(hone_executor *e, bool on)
 {
+    for (size_t i = 0; on && i < e->program->n_op; i++) {
+        e->trace[i].seconds = 0.0;
+        e->trace[i].n_run = 0;
+    }
     e->tracing = on;
 }
 

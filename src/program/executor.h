@@ -73,8 +73,8 @@ typedef void hone_watch_fn(void *ctx, const char *name, const float *data, int n
                            int width);
 void hone_executor_watch(hone_executor *e, hone_watch_fn *fn, void *ctx);
 
-/* Time every op from here on (ops run one by one), and what it gave: entry i is op i.
- * The array is the executor's; *n its length. */
+/* Time every op from here on, from zero (ops run one by one), and what it gave: entry i
+ * is op i.  The array is the executor's; *n its length. */
 void hone_executor_trace(hone_executor *e, bool on);
 const hone_op_trace *hone_executor_trace_get(const hone_executor *e, int *n);
 

@@ -58,33 +58,37 @@ static void prepare_heads(const hone_executor *e, const hone_op *op, float *x, i
     }
 }
 
-static size_t head_offset(const hone_executor *e, int g, int d, hone_dtype t)
-{
-    (void)e;
-    return (size_t)g * (size_t)d * hone_dtype_get(t)->bytes;
-}
-
 static size_t k_offset(const hone_executor *e, const hone_kv_slot *slot, int g)
 {
-    const int stride = hone_page_stride(e->kv->page_len);
-    return slot->k_offset + head_offset(e, g * stride, slot->d_k, e->kv->k_type);
+    const size_t size = hone_dtype_get(e->kv->k_type)->bytes;
+    const size_t stride = (size_t)hone_page_stride(e->kv->page_len);
+    return slot->k_offset + (size_t)g * stride * (size_t)slot->d_k * size;
 }
 
 static size_t v_offset(const hone_executor *e, const hone_kv_slot *slot, int g)
 {
-    return slot->v_offset +
-           head_offset(e, g * e->kv->page_len, slot->d_v, e->kv->v_type);
+    const size_t size = hone_dtype_get(e->kv->v_type)->bytes;
+    const size_t len = (size_t)e->kv->page_len;
+    return slot->v_offset + (size_t)g * len * (size_t)slot->d_v * size;
 }
 
 /* A key into its column of the page. */
 static void put_key(const hone_executor *e, unsigned char *to, int slot, const float *k,
-                    int d, unsigned char *narrow)
+                    int d, float *narrow)
 {
-    const size_t size = hone_dtype_get(e->kv->k_type)->bytes;
-    const size_t stride = (size_t)hone_page_stride(e->kv->page_len) * size;
+    const size_t stride = (size_t)hone_page_stride(e->kv->page_len);
     e->kernels->narrow[e->kv->k_type](narrow, k, (size_t)d);
+    if (hone_dtype_get(e->kv->k_type)->bytes == 2) {
+        const uint16_t *from = (const uint16_t *)(const void *)narrow;
+        uint16_t *column = (uint16_t *)(void *)to + slot;
+        for (size_t i = 0; i < (size_t)d; i++) {
+            column[i * stride] = from[i];
+        }
+        return;
+    }
+    float *column = (float *)(void *)to + slot;
     for (size_t i = 0; i < (size_t)d; i++) {
-        memcpy(to + i * stride + (size_t)slot * size, narrow + i * size, size);
+        column[i * stride] = narrow[i];
     }
 }
 
@@ -101,7 +105,7 @@ static void write_head(const hone_executor *e, const hone_op *op, int row, int g
 
     unsigned char *page = e->step->pages[e->step->sequence[row]][position / page_len];
     const int at = position % page_len;
-    put_key(e, page + k_offset(e, slot, g), at, k, a->d_k, (unsigned char *)s->row);
+    put_key(e, page + k_offset(e, slot, g), at, k, a->d_k, s->row);
     const size_t v_size = hone_dtype_get(e->kv->v_type)->bytes * (size_t)a->d_v;
     e->kernels->narrow[e->kv->v_type](page + v_offset(e, slot, g) + (size_t)at * v_size,
                                       v, (size_t)a->d_v);

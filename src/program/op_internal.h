@@ -86,11 +86,11 @@ typedef struct hone_scratch {
 } hone_scratch;
 
 enum {
-    HONE_SMALL_STEP = 4,  /* rows up to which each thread prepares activations itself */
-    HONE_TILE_COLS = 256, /* step rows of a gated tile */
-    HONE_TILE_ROWS = 64,  /* weight rows of one chunk, at most */
-    HONE_BLOCK_ROWS = 16, /* step rows that attend together, at most */
-    HONE_SPLIT_ROWS = 4   /* rows of a decode step up to which positions are split */
+    HONE_SMALL_STEP = 4, /* rows up to which each thread prepares activations itself */
+    HONE_TILE_COLS = HONE_LINEAR_MAX_ROWS, /* step rows of a tile */
+    HONE_TILE_ROWS = 64,                   /* weight rows of one chunk, at most */
+    HONE_BLOCK_ROWS = 16,                  /* step rows that attend together, at most */
+    HONE_SPLIT_ROWS = 4 /* rows of a decode step up to which positions are split */
 };
 
 /* Rows of one sequence that follow one another. */

@@ -106,73 +106,60 @@ static const hone_acts *activations(hone_executor *e, const hone_op *op, int thr
     return &s->acts;
 }
 
-static void add_bias(const hone_executor *e, float *y, size_t ldy,
-                     const hone_linear *lin, int n0, int n, int t)
-{
-    if (!lin->bias.data) return;
-    float b[HONE_TILE_ROWS];
-    const size_t size = hone_dtype_get(lin->bias.dtype)->bytes;
-    e->kernels->widen[lin->bias.dtype](b, lin->bias.data + (size_t)n0 * size,
-                                       (size_t)n);
-    for (int j = 0; j < t; j++) {
-        for (int i = 0; i < n; i++) {
-            y[(size_t)j * ldy + (size_t)i] += b[i];
-        }
-    }
-}
-
-/* Rows n0 .. n0+n-1 of linear i for t step rows from t0 on, bias included. */
-static void linear(const hone_executor *e, float *y, size_t ldy, const hone_op *op,
-                   int i, int n0, int n, const hone_acts *x, int t0, int t)
+/* Rows n0 .. n0+n-1 of linear i for t step rows from t0 on into a tile, bias included.
+ * A compact tile: rows of a value can lie a power of two apart, where they would fight
+ * for the same lines of the cache. */
+static void linear(const hone_executor *e, float *tile, const hone_op *op, int i,
+                   int n0, int n, const hone_acts *x, int t0, int t)
 {
     const hone_matrix *w = hone_pack_get(e->pack, (size_t)(op - e->program->op), i);
-    e->kernels->linear[w->dtype](y, ldy, w, n0, n, x, t0, t);
-    add_bias(e, y, ldy, &op->linear[i], n0, n, t);
-}
-
-static void run_gate(hone_executor *e, const hone_op *op, const hone_acts *x, int n0,
-                     int n, int t0, int t, float *tile)
-{
-    float *gate = tile, *up = tile + HONE_TILE_ROWS * HONE_TILE_COLS;
-    linear(e, gate, HONE_TILE_ROWS, op, 0, n0, n, x, t0, t);
-    linear(e, up, HONE_TILE_ROWS, op, 1, n0, n, x, t0, t);
-    for (int j = 0; j < t; j++) {
-        float *y = hone_value_row(e, op->out[0], t0 + j) + n0;
-        e->kernels->gate[op->act](y, gate + j * HONE_TILE_ROWS, up + j * HONE_TILE_ROWS,
-                                  n);
-    }
-}
-
-static void run_plain(hone_executor *e, const hone_op *op, int i, const hone_acts *x,
-                      int n0, int n, int t0, int t)
-{
-    const size_t ldy = (size_t)op->linear[i].w.n_row;
-    float *y = hone_value_row(e, op->out[i], t0) + n0;
-    linear(e, y, ldy, op, i, n0, n, x, t0, t);
-    if (op->epilogue != HONE_EPILOGUE_ADD) return;
-    const float *residual = hone_value_row(e, op->in[1], t0) + n0;
+    const hone_matrix *bias = &op->linear[i].bias;
+    e->kernels->linear[w->dtype](tile, HONE_TILE_ROWS, w, n0, n, x, t0, t);
+    if (!bias->data) return;
+    float b[HONE_TILE_ROWS];
+    const size_t size = hone_dtype_get(bias->dtype)->bytes;
+    e->kernels->widen[bias->dtype](b, bias->data + (size_t)n0 * size, (size_t)n);
     for (int j = 0; j < t; j++) {
         for (int r = 0; r < n; r++) {
-            y[(size_t)j * ldy + (size_t)r] += residual[(size_t)j * ldy + (size_t)r];
+            tile[j * HONE_TILE_ROWS + r] += b[r];
         }
     }
 }
 
-/* Panels from .. to-1 of linear i, for all step rows. */
+/* What follows the product of row j of a tile, n columns, into y. */
+static void finish_row(const hone_executor *e, const hone_op *op, float *y,
+                       const float *tile, const float *up, const float *residual, int n)
+{
+    if (op->epilogue == HONE_EPILOGUE_GATE) {
+        e->kernels->gate[op->act](y, tile, up, n);
+    } else if (op->epilogue == HONE_EPILOGUE_ADD) {
+        for (int r = 0; r < n; r++) {
+            y[r] = tile[r] + residual[r];
+        }
+    } else {
+        memcpy(y, tile, (size_t)n * sizeof *y);
+    }
+}
+
+/* Panels from .. to-1 of linear i, for all step rows; a gate takes both its linears. */
 static void run_panels(hone_executor *e, const hone_op *op, int i, const hone_acts *x,
                        int from, int to, float *tile)
 {
     const bool gate = op->epilogue == HONE_EPILOGUE_GATE;
+    const bool add = op->epilogue == HONE_EPILOGUE_ADD;
     const int n_row = hone_value_n_row(e, op->in[0]);
-    const int most = gate ? HONE_TILE_COLS : HONE_LINEAR_MAX_ROWS;
     const int n0 = from * HONE_PANEL_ROWS, N = op->linear[i].w.n_row;
     const int n = to * HONE_PANEL_ROWS < N ? (to - from) * HONE_PANEL_ROWS : N - n0;
-    for (int t0 = 0; t0 < n_row; t0 += most) {
-        const int t = n_row - t0 < most ? n_row - t0 : most;
-        if (gate)
-            run_gate(e, op, x, n0, n, t0, t, tile);
-        else
-            run_plain(e, op, i, x, n0, n, t0, t);
+    float *up = tile + HONE_TILE_ROWS * HONE_TILE_COLS;
+    for (int t0 = 0; t0 < n_row; t0 += HONE_TILE_COLS) {
+        const int t = n_row - t0 < HONE_TILE_COLS ? n_row - t0 : HONE_TILE_COLS;
+        linear(e, tile, op, i, n0, n, x, t0, t);
+        if (gate) linear(e, up, op, 1, n0, n, x, t0, t);
+        for (int j = 0; j < t; j++) {
+            finish_row(e, op, hone_value_row(e, op->out[i], t0 + j) + n0,
+                       tile + j * HONE_TILE_ROWS, up + j * HONE_TILE_ROWS,
+                       add ? hone_value_row(e, op->in[1], t0 + j) + n0 : NULL, n);
+        }
     }
 }
 

@@ -95,6 +95,30 @@ static void answer(int fd)
         send_text(
             fd, 200,
             "{\"siblings\":[{\"rfilename\":\"a.gguf\"},{\"rfilename\":\"b.gguf\"}]}");
+    } else if (strstr(request, "GET /api/models/org/one ")) {
+        send_text(
+            fd, 200,
+            "{\"siblings\":[{\"rfilename\":\"good.gguf\"},{\"rfilename\":\"x.txt\"}]}");
+    } else if (strstr(request, "/resolve/main/away.gguf ")) {
+        /* the same server by another name; it must not see the token */
+        snprintf(extra, sizeof extra, "Location: http://localhost:%d/cdn/away\r\n",
+                 port);
+        send_head(fd, token ? 302 : 401, 0, extra);
+    } else if (strstr(request, "GET /cdn/away ")) {
+        if (strstr(request, "Authorization"))
+            send_head(fd, 400, 0, "");
+        else
+            send_body(fd, request, "", 0);
+    } else if (strstr(request, "/resolve/main/circle.gguf ")) {
+        send_head(fd, 302, 0, "Location: circle.gguf\r\n");
+    } else if (strstr(request, "/resolve/main/file.gguf ")) {
+        send_head(fd, 302, 0, "Location: file:///etc/passwd\r\n");
+    } else if (strstr(request, "/resolve/main/busy.gguf ")) {
+        send_head(fd, 503, 0, "");
+    } else if (strstr(request, "/resolve/main/unchanged.gguf ")) {
+        send_head(fd, 304, 0, "");
+    } else if (strstr(request, "/resolve/main/a%20b%23%3F%25.gguf ")) {
+        send_body(fd, request, "", 0);
     } else if (strstr(request, "/resolve/main/good.gguf ")) {
         /* as the hub does for large files: a redirect that names the sum */
         snprintf(extra, sizeof extra,
@@ -285,6 +309,59 @@ static void absent_things_are_named(void **state)
     port = was;
 }
 
+static void a_redirect_elsewhere_does_not_get_the_token(void **state)
+{
+    hone_error err;
+    char *path;
+    (void)state;
+    assert_ok(pull("hf:org/repo:away.gguf", "secret", &path, &err));
+    expect_body(path);
+    hone_text_free(path);
+}
+
+static void a_name_may_hold_any_character(void **state)
+{
+    hone_error err;
+    char *path;
+    (void)state;
+    assert_ok(pull("hf:org/repo:a b#?%.gguf", NULL, &path, &err));
+    assert_non_null(strstr(path, "/org/repo/a b#?%.gguf"));
+    expect_body(path);
+    hone_text_free(path);
+}
+
+static void the_only_gguf_of_a_repository_is_taken(void **state)
+{
+    hone_error err;
+    char *path;
+    (void)state;
+    assert_ok(pull("hf:org/one", NULL, &path, &err));
+    assert_non_null(strstr(path, "/org/one/good.gguf"));
+    expect_body(path);
+    hone_text_free(path);
+}
+
+/* Nothing but 200 and 206 brings a file. */
+static void other_answers_are_errors(void **state)
+{
+    static const struct {
+        const char *name, *text;
+    } all[] = {
+        {"hf:org/bad:circle.gguf", "redirects"},
+        {"hf:org/bad:file.gguf", "file"},
+        {"hf:org/bad:busy.gguf", "status 503"},
+        {"hf:org/bad:unchanged.gguf", "status 304"},
+    };
+    hone_error err;
+    char *path, file[160];
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        assert_fails(pull(all[i].name, NULL, &path, &err), HONE_E_IO, all[i].text);
+        snprintf(file, sizeof file, "%s/org/bad/%s", dir, strchr(all[i].name, ':') + 9);
+        assert_false(hone_file_exists(file));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +372,10 @@ int main(void)
         cmocka_unit_test(a_token_opens_what_is_private),
         cmocka_unit_test(a_folder_brings_what_a_model_is_made_of),
         cmocka_unit_test(absent_things_are_named),
+        cmocka_unit_test(a_redirect_elsewhere_does_not_get_the_token),
+        cmocka_unit_test(a_name_may_hold_any_character),
+        cmocka_unit_test(the_only_gguf_of_a_repository_is_taken),
+        cmocka_unit_test(other_answers_are_errors),
     };
     return cmocka_run_group_tests_name("hub", tests, start_server, stop_server);
 }

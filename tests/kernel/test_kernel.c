@@ -397,28 +397,37 @@ static void conversions_round_alike(void **state)
     each_tier(check_conversions);
 }
 
+static void check_rope_case(const hone_kernels *k, int n_rot, bool pairs)
+{
+    const int half = n_rot / 2, d = n_rot + 3; /* a head may be wider than it turns */
+    float *x = guarded((size_t)d), *y = guarded((size_t)d),
+          *cs = guarded((size_t)n_rot);
+    for (int i = 0; i < d; i++) {
+        x[i] = y[i] = uniform();
+    }
+    for (int i = 0; i < half; i++) {
+        const double a = 3.0 * (double)uniform();
+        cs[i] = (float)cos(a);
+        cs[half + i] = (float)sin(a);
+    }
+    k->rope(y, cs, n_rot, pairs);
+    for (int i = 0; i < half; i++) {
+        const int a = pairs ? 2 * i : i, b = pairs ? 2 * i + 1 : i + half;
+        const double c = (double)cs[i], s = (double)cs[half + i];
+        assert_true(fabs((double)y[a] - ((double)x[a] * c - (double)x[b] * s)) < 1e-6);
+        assert_true(fabs((double)y[b] - ((double)x[a] * s + (double)x[b] * c)) < 1e-6);
+    }
+    assert_memory_equal(y + n_rot, x + n_rot, 3 * sizeof *x);
+    free_guarded(x, (size_t)d);
+    free_guarded(y, (size_t)d);
+    free_guarded(cs, (size_t)n_rot);
+}
+
 static void check_rope(const hone_kernels *k)
 {
-    for (int pairs = 0; pairs < 2; pairs++) {
-        float x[10], cs[8], y[10];
-        for (int i = 0; i < 10; i++) {
-            x[i] = y[i] = uniform();
-        }
-        for (int i = 0; i < 4; i++) {
-            const double a = 3.0 * (double)uniform();
-            cs[i] = (float)cos(a);
-            cs[4 + i] = (float)sin(a);
-        }
-        k->rope(y, cs, 8, pairs);
-        for (int i = 0; i < 4; i++) {
-            const int a = pairs ? 2 * i : i, b = pairs ? 2 * i + 1 : i + 4;
-            const double c = (double)cs[i], s = (double)cs[4 + i];
-            assert_true(fabs((double)y[a] - ((double)x[a] * c - (double)x[b] * s)) <
-                        1e-6);
-            assert_true(fabs((double)y[b] - ((double)x[a] * s + (double)x[b] * c)) <
-                        1e-6);
-        }
-        assert_true(y[8] == x[8] && y[9] == x[9]);
+    for (int n_rot = 2; n_rot <= 140; n_rot += 2 + n_rot / 5 * 2) {
+        check_rope_case(k, n_rot, false);
+        check_rope_case(k, n_rot, true);
     }
 }
 

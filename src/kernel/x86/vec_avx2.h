@@ -71,6 +71,30 @@ VEC_INLINE void vf_store_n(float *p, vf v, int n)
     _mm256_maskstore_ps(p, vec_mask(n), v.lo);
     _mm256_maskstore_ps(p + 8, vec_mask(n - 8), v.hi);
 }
+/* Elements 0, 2, .. (odd 0) or 1, 3, .. (odd 1) of a and b. */
+VEC_INLINE __m256 vec_every_other(__m256 a, __m256 b, int odd)
+{
+    const __m256 v =
+        odd ? _mm256_shuffle_ps(a, b, 0xDD) : _mm256_shuffle_ps(a, b, 0x88);
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), 0xD8));
+}
+VEC_INLINE void vf_load_pairs(const float *p, vf *even, vf *odd)
+{
+    const vf a = vf_load(p), b = vf_load(p + 16);
+    *even = (vf){vec_every_other(a.lo, a.hi, 0), vec_every_other(b.lo, b.hi, 0)};
+    *odd = (vf){vec_every_other(a.lo, a.hi, 1), vec_every_other(b.lo, b.hi, 1)};
+}
+VEC_INLINE void vec_store_pairs(float *p, __m256 even, __m256 odd)
+{
+    const __m256 lo = _mm256_unpacklo_ps(even, odd), hi = _mm256_unpackhi_ps(even, odd);
+    _mm256_storeu_ps(p, _mm256_permute2f128_ps(lo, hi, 0x20));
+    _mm256_storeu_ps(p + 8, _mm256_permute2f128_ps(lo, hi, 0x31));
+}
+VEC_INLINE void vf_store_pairs(float *p, vf even, vf odd)
+{
+    vec_store_pairs(p, even.lo, odd.lo);
+    vec_store_pairs(p + 16, even.hi, odd.hi);
+}
 VEC_INLINE vf vf_load_f16(const void *p)
 {
     const __m128i *h = (const __m128i *)p;
