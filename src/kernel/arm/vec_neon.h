@@ -89,6 +89,20 @@ VEC_INLINE void vf_store_n(float *p, vf v, int n)
     vf_store(all, v);
     memcpy(p, all, (size_t)n * sizeof *p);
 }
+VEC_INLINE void vf_load_pairs(const float *p, vf *even, vf *odd)
+{
+    const float32x4x2_t a = vld2q_f32(p), b = vld2q_f32(p + 8);
+    const float32x4x2_t c = vld2q_f32(p + 16), d = vld2q_f32(p + 24);
+    *even = (vf){{a.val[0], b.val[0], c.val[0], d.val[0]}};
+    *odd = (vf){{a.val[1], b.val[1], c.val[1], d.val[1]}};
+}
+VEC_INLINE void vf_store_pairs(float *p, vf even, vf odd)
+{
+    vst2q_f32(p, (float32x4x2_t){{even.q[0], odd.q[0]}});
+    vst2q_f32(p + 8, (float32x4x2_t){{even.q[1], odd.q[1]}});
+    vst2q_f32(p + 16, (float32x4x2_t){{even.q[2], odd.q[2]}});
+    vst2q_f32(p + 24, (float32x4x2_t){{even.q[3], odd.q[3]}});
+}
 /* Eight halves at p, which may have any alignment. */
 VEC_INLINE uint16x8_t vec_halves(const void *p)
 {
