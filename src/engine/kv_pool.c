@@ -40,7 +40,10 @@ hone_status hone_kv_pool_new(hone_kv_pool **out, size_t page_bytes,
     void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     const int e = errno;
-    if (base != MAP_FAILED) p->base = base;
+    if (base != MAP_FAILED) {
+        p->base = base;
+        madvise(base, bytes, MADV_HUGEPAGE); /* a hint: fewer misses of the TLB */
+    }
     if (!p->n_ref || !p->free || !p->base) {
         hone_kv_pool_free(p);
         return hone_fail(err, HONE_E_NOMEM, "kv cache: cannot get %zu bytes: %s", bytes,

@@ -13,6 +13,7 @@
  * are merged in order. */
 #include <math.h>
 
+#include "base/mem.h"
 #include "kernel/exp_tmpl.h"
 #include "kernel/kernel_tiers.h"
 
@@ -56,9 +57,19 @@ VEC_INLINE vf kv_some(const unsigned char *p, int n, load_fn *load, int size)
     return load(tail);
 }
 
+/* `next` is the page that will be wanted then: its lines are fetched meanwhile. */
 VEC_INLINE void widen_page(const wide_page *w, const hone_attention_args *a,
-                           const unsigned char *page, load_fn *load, int size)
+                           const unsigned char *page, const unsigned char *next,
+                           load_fn *load, int size)
 {
+    const size_t k_bytes = (size_t)(a->d_k * w->k_stride * size);
+    const size_t v_bytes = (size_t)(a->page_len * a->d_v * size);
+    for (size_t i = 0; i < k_bytes; i += HONE_CACHE_LINE) {
+        vec_prefetch(next + a->k_offset + i);
+    }
+    for (size_t i = 0; i < v_bytes; i += HONE_CACHE_LINE) {
+        vec_prefetch(next + a->v_offset + i);
+    }
     for (int i = 0; i < a->d_k; i++) {
         const int row = i * w->k_stride;
         const unsigned char *from = page + a->k_offset + (size_t)(row * size);
@@ -114,10 +125,9 @@ VEC_INLINE int seen(const hone_attention_args *a, const wide_page *w, int positi
     return to < w->to ? to : w->to;
 }
 
-/* Scores to exp(score - max) in place and the state's max and sum brought up to date;
- * returns what the state's output is to be multiplied with. */
-VEC_INLINE float soften(float *s, const hone_attention_args *a, const wide_page *w,
-                        int position, float *state)
+/* Lanes that the query at `position` does not see to minus infinity; the cap. */
+VEC_INLINE void mask(float *s, const hone_attention_args *a, const wide_page *w,
+                     int position)
 {
     int from;
     const int to = seen(a, w, position, &from), begin = w->from & ~15;
@@ -131,22 +141,44 @@ VEC_INLINE float soften(float *s, const hone_attention_args *a, const wide_page 
     for (int j = from; a->softcap > 0.0f && j < to; j++) {
         s[j] = a->softcap * tanhf(s[j] / a->softcap);
     }
-    vf most = vf_load(s + begin);
-    for (int j = begin + 16; j < end; j += 16) {
-        most = vf_max(most, vf_load(s + j));
+}
+
+/* Scores of C queries to exp(score - max) in place; maxima and sums of their states (in
+ * front of out[c]) are brought up to date, and rescale[c] is what an output so far is to
+ * be multiplied with. */
+VEC_INLINE void soften(float (*s)[HONE_PAGE_MAX], const wide_page *w, float *const *out,
+                       float *rescale, int C)
+{
+    const int begin = w->from & ~15, end = (w->to + 15) & ~15;
+    float old[16] = {0}, max[16] = {0}, total[16] = {0}, sum[16] = {0};
+    for (int c = 0; c < C; c++) {
+        vf most = vf_load(s[c] + begin);
+        for (int j = begin + 16; j < end; j += 16) {
+            most = vf_max(most, vf_load(s[c] + j));
+        }
+        old[c] = out[c][-STATE_HEAD];
+        total[c] = out[c][1 - STATE_HEAD];
+        max[c] = vf_greatest(most);
+        if (old[c] > max[c]) max[c] = old[c];
+        /* the first page of a state: its output is zero, and so is its sum */
+        if (total[c] == 0.0f) old[c] = max[c];
     }
-    const float page_max = vf_greatest(most);
-    const float max = page_max > state[0] ? page_max : state[0];
-    const float rescale = state[1] > 0.0f ? expf(state[0] - max) : 0.0f;
-    vf sum = vf_zero();
-    for (int j = begin; j < end; j += 16) {
-        const vf p = vec_exp(vf_sub(vf_load(s + j), vf_set1(max)));
-        vf_store(s + j, p);
-        sum = vf_add(sum, p);
+    const vf r = vec_exp(vf_sub(vf_load(old), vf_load(max)));
+    vf_store(rescale, r);
+    for (int c = 0; c < C; c++) {
+        vf part = vf_zero();
+        for (int j = begin; j < end; j += 16) {
+            const vf p = vec_exp(vf_sub(vf_load(s[c] + j), vf_set1(max[c])));
+            vf_store(s[c] + j, p);
+            part = vf_add(part, p);
+        }
+        sum[c] = vf_sum(part);
     }
-    state[0] = max;
-    state[1] = state[1] * rescale + vf_sum(sum);
-    return rescale;
+    vf_store(sum, vf_fma(vf_load(total), r, vf_load(sum)));
+    for (int c = 0; c < C; c++) {
+        out[c][-STATE_HEAD] = max[c];
+        out[c][1 - STATE_HEAD] = sum[c];
+    }
 }
 
 /* out[c] = out[c] * rescale[c] + sum_j s[c][j] * v[j], V vectors of columns from i on. */
@@ -186,7 +218,7 @@ VEC_INLINE void query_tile(const hone_attention_args *a, const wide_page *w,
 {
     _Alignas(64) float s[Q_COLS][HONE_PAGE_MAX];
     const float *q[Q_COLS];
-    float *out[Q_COLS], rescale[Q_COLS];
+    float *out[Q_COLS], rescale[16];
     const int len = hone_state_len(a->d_v), end = (w->to + 15) & ~15;
     for (int c = 0; c < C; c++) {
         const int row = (u + c) / a->n_q, head = (u + c) % a->n_q;
@@ -201,9 +233,9 @@ VEC_INLINE void query_tile(const hone_attention_args *a, const wide_page *w,
         score_tile(s, q, w, a->d_k, a->scale, j, C, 1);
     }
     for (int c = 0; c < C; c++) {
-        const int position = a->position + (u + c) / a->n_q;
-        rescale[c] = soften(s[c], a, w, position, out[c] - STATE_HEAD);
+        mask(s[c], a, w, a->position + (u + c) / a->n_q);
     }
+    soften(s, w, out, rescale, C);
     int i = 0;
     for (; i + 16 * O_VECS <= w->v_stride; i += 16 * O_VECS) {
         value_tile(out, rescale, s, w, i, C, O_VECS);
@@ -214,8 +246,8 @@ VEC_INLINE void query_tile(const hone_attention_args *a, const wide_page *w,
 }
 
 /* One page for all rows that see something of it. */
-VEC_INLINE void attend_page(const hone_attention_args *a, int number, float *states,
-                            load_fn *load, int size)
+VEC_INLINE void attend_page(const hone_attention_args *a, int number, int next,
+                            float *states, load_fn *load, int size)
 {
     const int start = number * a->page_len, end = start + a->page_len;
     /* rows whose last position is in the page or behind, whose first before its end */
@@ -234,7 +266,7 @@ VEC_INLINE void attend_page(const hone_attention_args *a, int number, float *sta
     const int first = a->window > 0 ? a->position + lo - a->window + 1 - start : 0;
     w.to = last + 1 < a->page_len ? last + 1 : a->page_len;
     w.from = first > 0 ? first : 0;
-    widen_page(&w, a, a->page[number], load, size);
+    widen_page(&w, a, a->page[number], a->page[next], load, size);
     int u = lo * a->n_q;
     for (; u + Q_COLS <= hi * a->n_q; u += Q_COLS) {
         query_tile(a, &w, states, u, Q_COLS);
@@ -290,7 +322,7 @@ VEC_INLINE void attend_split(const hone_attention_args *a, int split, float *sta
         states[(ptrdiff_t)u * len] = -INFINITY;
     }
     for (int p = split * pages; p < end; p++) {
-        attend_page(a, p, states, load, size);
+        attend_page(a, p, p < last ? p + 1 : p, states, load, size);
     }
 }
 

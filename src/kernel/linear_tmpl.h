@@ -21,9 +21,9 @@
 enum {
     GROUP = HONE_ACT_GROUP,
     SUBS = GROUP / 32, /* sub-blocks of a group */
-    AHEAD = 4096,
-    GEMV_COLS = 4,    /* columns that share one unpacking */
-    GEMV_MAX = 8,     /* columns up to which gemv is used */
+    AHEAD = 6144,
+    GEMV_COLS = VEC_GEMV_COLS, /* columns that share one unpacking: 4 or 8 */
+    GEMV_MAX = 8,              /* columns up to which gemv is used */
     CHUNK_PANELS = 4, /* expanded together: columns are prepared once for all */
     ROWS = HONE_PANEL_ROWS
 };
@@ -358,23 +358,17 @@ VEC_INLINE void linear(float *y, size_t ldy, const hone_matrix *w, int n0, int n
         gemm_rows(y, ldy, w, &l, n0, n, x, t0, t, k);
         return;
     }
-    for (int c = 0; c < t; c += GEMV_COLS) {
-        float *yc = y + (size_t)c * ldy;
-        switch (t - c) {
-        case 1:
-            gemv(yc, ldy, w, &l, n0, n, x, t0 + c, 1, k);
-            break;
-        case 2:
-            gemv(yc, ldy, w, &l, n0, n, x, t0 + c, 2, k);
-            break;
-        case 3:
-            gemv(yc, ldy, w, &l, n0, n, x, t0 + c, 3, k);
-            break;
-        default:
-            gemv(yc, ldy, w, &l, n0, n, x, t0 + c, 4, k);
-            break;
-        }
+    int c = 0;
+    for (; GEMV_COLS == 8 && t - c >= 8; c += 8) {
+        gemv(y + (size_t)c * ldy, ldy, w, &l, n0, n, x, t0 + c, GEMV_COLS, k);
     }
+    for (; t - c >= 4; c += 4) {
+        gemv(y + (size_t)c * ldy, ldy, w, &l, n0, n, x, t0 + c, 4, k);
+    }
+    for (; t - c >= 2; c += 2) {
+        gemv(y + (size_t)c * ldy, ldy, w, &l, n0, n, x, t0 + c, 2, k);
+    }
+    if (c < t) gemv(y + (size_t)c * ldy, ldy, w, &l, n0, n, x, t0 + c, 1, k);
 }
 
 #define X(name, pair, scale, offset, zero, full, by16)                                 \

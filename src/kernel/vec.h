@@ -8,6 +8,7 @@
  *   VEC_INLINE        static inline, always
  *   VEC_TIER(name)    the name with the tier's suffix
  *   vf, vi, vb        16 floats, 16 int32, 64 bytes, in as many registers as it takes
+ *   VEC_GEMV_COLS     activation rows that share one unpacking of a panel: 4 or 8
  *   VEC_TILE_PANELS   panels and columns of a matrix tile that fit the registers,
  *   VEC_TILE_COLS       for scales shared by 32 elements,
  *   VEC_TILE_COLS_16    by 16

@@ -39,7 +39,8 @@ static void chunks(const hone_executor *e, const hone_op *op, int n_chunk[2])
         n_chunk[0] = n_row * n_head_kv * splits;
         n_chunk[1] = splits > 1 ? n_row * n_head_kv : 0;
     } else {
-        n_chunk[0] = n_row;
+        /* whole blocks: keys of neighbours share the lines of a page */
+        n_chunk[0] = e->n_block;
         n_chunk[1] = e->n_block * n_head_kv;
     }
 }
@@ -222,7 +223,9 @@ static void run(hone_executor *e, const hone_op *op, int stage, int chunk, int t
         return;
     }
     if (stage == 0) {
-        write_row(e, op, chunk, s);
+        for (int i = 0; i < e->block[chunk].n; i++) {
+            write_row(e, op, e->block[chunk].row + i, s);
+        }
         return;
     }
     const int g = chunk % a->n_head_kv;

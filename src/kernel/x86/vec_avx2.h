@@ -29,6 +29,7 @@ typedef vi vb;
 
 enum {
     VEC_FULL_BIAS = VEC_BIAS,
+    VEC_GEMV_COLS = 4,
     VEC_TILE_COLS = 2,
     VEC_TILE_COLS_16 = 2,
     VEC_TILE_PANELS = 1,

@@ -16,6 +16,7 @@ typedef __m512i vb;
 
 enum {
     VEC_FULL_BIAS = 128, /* the left operand of vpdpbusd is unsigned */
+    VEC_GEMV_COLS = 8,
     VEC_TILE_COLS = 6,
     VEC_TILE_COLS_16 = 4,
     VEC_TILE_PANELS = 2,
