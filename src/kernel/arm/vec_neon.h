@@ -30,6 +30,7 @@ typedef vi vb;
  * a panel 4. */
 enum {
     VEC_FULL_BIAS = 0,
+    VEC_GEMV_COLS = 4,
     VEC_TILE_COLS = 3,
     VEC_TILE_COLS_16 = 2,
     VEC_TILE_PANELS = 1,
