@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what hone is built with, from the distribution's packages.  Quiet when nothing is
-# missing; run as root or with sudo at hand.
+# setup.sh [PACKAGE...]: installs what hone is built with, and the packages named, from the
+# distribution.  Quiet when nothing is missing; run as root or with sudo at hand.
 set -eu
 
 packages='gcc meson ninja-build pkg-config libc6-dev libjansson-dev libpcre2-dev
@@ -8,7 +8,7 @@ libutf8proc-dev libcurl4-openssl-dev libarchive-dev libssl-dev libedit-dev libcm
 python3 python3-pip ca-certificates'
 
 missing=''
-for p in $packages; do
+for p in $packages "$@"; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' ||
         missing="$missing $p"
 done

@@ -1,11 +1,13 @@
 #!/bin/sh
-# test.sh BUILD: runs every test program and ends with "N passed, N failed[, N skipped]".
-# Counts single tests (TAP lines); a program that dies counts as one failure.
+# test.sh BUILD [OPTION...]: runs every test program, or those that options of `meson test`
+# choose, and ends with "N passed, N failed[, N skipped]".  Counts single tests (TAP lines);
+# a program that dies counts as one failure.
 set -u
 build=$1
+shift
 log=$build/meson-logs/testlog.txt
 rm -f "$log"
-meson test -C "$build" --no-rebuild --print-errorlogs >"$build/test-output.txt" 2>&1
+meson test -C "$build" --no-rebuild --print-errorlogs "$@" >"$build/test-output.txt" 2>&1
 status=$?
 [ -e "$log" ] || { cat "$build/test-output.txt"; echo '0 passed, 1 failed'; exit 1; }
 grep -E '^(not ok|# skipped)' "$log" | sort -u

@@ -37,7 +37,7 @@ typedef struct hone_engine_options { /* zero: the default */
                             available memory if n_ctx is not given; pages are taken
                             when used */
     const char *kv_type; /* "f16", "bf16" or "f32"; default f16 */
-    const char *kernels; /* "ref", "avx2"; default: the best this CPU has */
+    const char *kernels; /* "ref", "avx2", "neon", ...; default: the best */
     int n_batch;         /* rows a step takes at most; default 512 */
     int n_sequence;      /* sequences that may have logits at once, at most n_batch;
                             default 8, or n_batch if that is less; each takes a row of

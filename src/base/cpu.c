@@ -5,6 +5,8 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 #if defined(__x86_64__)
@@ -52,11 +54,18 @@ unsigned hone_cpu_flags(void)
         flags |= HONE_CPU_AVX512;
     }
     if ((flags & HONE_CPU_AVX512) && has_amx()) flags |= HONE_CPU_AMX;
+#elif defined(__aarch64__)
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMD) flags |= HONE_CPU_NEON;
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) flags |= HONE_CPU_DOTPROD;
+    if (getauxval(AT_HWCAP2) & HWCAP2_I8MM) flags |= HONE_CPU_I8MM;
+    if (getauxval(AT_HWCAP2) & HWCAP2_BF16) flags |= HONE_CPU_BF16;
 #endif
     return flags;
 }
 
+/* X(test, name) */
 #if defined(__x86_64__)
+#define HAS(builtin) __builtin_cpu_supports(builtin)
 #define FEATURES(X)                                                                    \
     X("sse4.2", "sse4_2")                                                              \
     X("avx", "avx")                                                                    \
@@ -67,6 +76,15 @@ unsigned hone_cpu_flags(void)
     X("avx512vl", "avx512vl")                                                          \
     X("avx512vnni", "avx512_vnni")                                                     \
     X("avx512bf16", "avx512_bf16")
+#elif defined(__aarch64__)
+#define HAS(test) (test)
+#define FEATURES(X)                                                                    \
+    X(getauxval(AT_HWCAP) & HWCAP_ASIMD, "neon")                                       \
+    X(getauxval(AT_HWCAP) & HWCAP_ASIMDHP, "fp16")                                     \
+    X(getauxval(AT_HWCAP) & HWCAP_ASIMDDP, "dotprod")                                  \
+    X(getauxval(AT_HWCAP) & HWCAP_SVE, "sve")                                          \
+    X(getauxval(AT_HWCAP2) & HWCAP2_I8MM, "i8mm")                                      \
+    X(getauxval(AT_HWCAP2) & HWCAP2_BF16, "bf16")
 #else
 #define FEATURES(X)
 #endif
@@ -74,8 +92,8 @@ unsigned hone_cpu_flags(void)
 int hone_cpu_features(const char *names[HONE_CPU_MAX_FEATURES])
 {
     int n = 0;
-#define X(builtin, name)                                                               \
-    if (__builtin_cpu_supports(builtin)) names[n++] = name;
+#define X(test, name)                                                                  \
+    if (HAS(test)) names[n++] = name;
     FEATURES(X)
 #undef X
     (void)names;

@@ -8,6 +8,10 @@ enum {
     HONE_CPU_AVXVNNI = 1u << 1, /* vpdpbusd on 256-bit registers */
     HONE_CPU_AVX512 = 1u << 2,  /* F + BW + DQ + VL + VNNI + BF16 */
     HONE_CPU_AMX = 1u << 3, /* tiles, INT8, BF16, and the system's leave to use them */
+    HONE_CPU_NEON = 1u << 8,
+    HONE_CPU_DOTPROD = 1u << 9, /* sdot */
+    HONE_CPU_I8MM = 1u << 10,   /* smmla */
+    HONE_CPU_BF16 = 1u << 11,   /* bfmmla */
 };
 
 /* Flags of this machine; the operating system must save the registers too.  Asks it for
@@ -16,7 +20,7 @@ unsigned hone_cpu_flags(void);
 
 #define HONE_CPU_MAX_FEATURES 16
 
-/* Fill names[] with the features that matter here ("avx2", "avx512_vnni", ...), constant
+/* Fill names[] with the features that matter here ("avx2", "dotprod", ...), constant
  * strings, for reports.  Returns their number. */
 int hone_cpu_features(const char *names[HONE_CPU_MAX_FEATURES]);
 

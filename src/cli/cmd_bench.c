@@ -280,7 +280,7 @@ static int run(const cli_command *self, int argc, char **argv)
         {"kv-type", 0, CLI_STR, &a.kv_type, "T",
          "type of cached keys and values: f16, bf16, f32"},
         {"kernels", 0, CLI_STR, &a.kernels, "TIER",
-         "kernels: ref, avx2; default: the best"},
+         "kernels: ref, avx2, neon, ...; default: the best"},
         {"reps", 'r', CLI_INT, &a.n_rep, "N", "repetitions of every case; default 5"},
         {"ops", 0, CLI_FLAG, &a.ops, NULL, "also print the time of each kind of op"},
         {"json", 0, CLI_FLAG, &a.json, NULL, "print one JSON document"},

@@ -23,7 +23,7 @@ cli_group cli_engine_group(const cli_engine_args *a, cli_option table[4])
         {"kv-type", 0, CLI_STR, &w->kv_type, "T",
          "type of cached keys and values: f16, bf16, f32"},
         {"kernels", 0, CLI_STR, &w->kernels, "TIER",
-         "kernels: ref, avx2; default: the best"},
+         "kernels: ref, avx2, neon, ...; default: the best"},
     };
     memcpy(table, all, sizeof all);
     return (cli_group){table, 4};

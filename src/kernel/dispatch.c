@@ -16,6 +16,12 @@ static const struct tier {
     {"avxvnni", HONE_CPU_AVX2 | HONE_CPU_AVXVNNI, hone_kernels_init_avxvnni},
     {"avx512", HONE_CPU_AVX2 | HONE_CPU_AVX512, hone_kernels_init_avx512},
     {"amx", HONE_CPU_AVX2 | HONE_CPU_AVX512 | HONE_CPU_AMX, hone_kernels_init_amx},
+#elif defined(__aarch64__)
+    {"neon", HONE_CPU_NEON, hone_kernels_init_neon},
+    {"dotprod", HONE_CPU_NEON | HONE_CPU_DOTPROD, hone_kernels_init_dotprod},
+    {"i8mm", HONE_CPU_NEON | HONE_CPU_DOTPROD | HONE_CPU_I8MM, hone_kernels_init_i8mm},
+    {"bf16", HONE_CPU_NEON | HONE_CPU_DOTPROD | HONE_CPU_I8MM | HONE_CPU_BF16,
+     hone_kernels_init_bf16},
 #endif
 };
 enum {

@@ -1,7 +1,7 @@
 /* kernel.h - the compute kernels, as one table of function pointers.
  *
  * Every kernel has a portable reference in ref_*.c: short, obviously right, kept for
- * good.  Faster versions live in x86/, one file a tier and subject, named
+ * good.  Faster versions live in x86/ and arm/, one file a tier and subject, named
  * <kernel>_<tier>.  hone_kernels_init() fills the table with references, then lets each
  * tier the CPU has overwrite its entries.  tests/kernel/ runs every entry of every tier
  * against an f64 result.
@@ -245,7 +245,7 @@ typedef double hone_peak_fn(double n_ops);
 typedef uint64_t hone_read_fn(const void *data, size_t bytes);
 
 typedef struct hone_kernels {
-    const char *tier;                 /* "ref", "avx2", ... */
+    const char *tier;                 /* "ref", "avx2", "neon", ... */
     bool packs;                       /* linear kernels read panels */
     hone_act_form form[HONE_N_DTYPE]; /* what linear reads beside a weight type */
     hone_widen_fn *widen[HONE_N_DTYPE];

@@ -15,8 +15,13 @@ void hone_kernels_init_avx512(hone_kernels *k);
 void hone_kernels_init_avx512_bf16(hone_kernels *k); /* called by the one above */
 void hone_kernels_init_amx(hone_kernels *k);
 void hone_kernels_init_amx_bf16(hone_kernels *k); /* likewise */
+void hone_kernels_init_neon(hone_kernels *k);
+void hone_kernels_init_dotprod(hone_kernels *k);
+void hone_kernels_init_i8mm(hone_kernels *k);
+void hone_kernels_init_bf16(hone_kernels *k);
 
-/* The quantized linear layers of the AVX-512 tier, for the tier above it. */
+/* The quantized linear layers of a tier, for the one above it. */
 extern hone_linear_fn *const hone_linear_avx512[HONE_N_DTYPE];
+extern hone_linear_fn *const hone_linear_dotprod[HONE_N_DTYPE];
 
 #endif

@@ -274,6 +274,49 @@ static void quantized_linear_is_the_same_in_every_tier(void **state)
     }
 }
 
+/* Sums of the largest products of bytes, of either sign, are exact. */
+static void check_extreme(const hone_kernels *k)
+{
+    enum {
+        T = 11,
+        N = 16,
+        K = 64,
+        BLOCK = 34 /* bytes for 32 elements: a half, then bytes */
+    };
+    const uint16_t one = hone_f32_to_f16(1.0f);
+    unsigned char w[N * K / 32 * BLOCK];
+    for (size_t i = 0; i < sizeof w; i++) {
+        w[i] = 0x80; /* -128 */
+    }
+    for (size_t i = 0; i < sizeof w; i += BLOCK) {
+        memcpy(w + i, &one, sizeof one);
+    }
+    _Alignas(64) unsigned char panel[N * K / 32 * BLOCK];
+    hone_matrix m = {w, K / 32 * BLOCK, N, K, HONE_Q8_0, false};
+    if (k->packs) {
+        hone_panel_pack(panel, &m, 0);
+        m = (hone_matrix){panel, sizeof panel, N, K, HONE_Q8_0, true};
+    }
+    float x[T * K], y[T * N];
+    for (int i = 0; i < T * K; i++) {
+        x[i] = i / K % 2 ? 127.0f : -127.0f;
+    }
+    hone_acts a = make_acts(k, HONE_FORM_Q8, x, T, K);
+    for (int t = 1; t <= T; t++) {
+        k->linear[HONE_Q8_0](y, N, &m, 0, N, &a, 0, t);
+        for (int i = 0; i < t * N; i++) {
+            assert_true(y[i] == (i / N % 2 ? -128.0f : 128.0f) * 127.0f * (float)K);
+        }
+    }
+    free_acts(&a);
+}
+
+static void extreme_bytes_multiply_exactly(void **state)
+{
+    (void)state;
+    each_tier(check_extreme);
+}
+
 /* -- rows ------------------------------------------------------------------------- */
 
 static void check_rmsnorm(const hone_kernels *k)
@@ -652,6 +695,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linear_matches_f64_for_every_type),
         cmocka_unit_test(quantized_linear_is_the_same_in_every_tier),
+        cmocka_unit_test(extreme_bytes_multiply_exactly),
         cmocka_unit_test(rmsnorm_matches_f64),
         cmocka_unit_test(quantize_rounds_to_nearest),
         cmocka_unit_test(gate_matches_f64),
