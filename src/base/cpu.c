@@ -50,10 +50,11 @@ unsigned hone_cpu_flags(void)
     }
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16")) {
+        __builtin_cpu_supports("avx512vnni")) {
         flags |= HONE_CPU_AVX512;
+        if (__builtin_cpu_supports("avx512bf16")) flags |= HONE_CPU_AVX512BF16;
+        if (has_amx()) flags |= HONE_CPU_AMX;
     }
-    if ((flags & HONE_CPU_AVX512) && has_amx()) flags |= HONE_CPU_AMX;
 #elif defined(__aarch64__)
     if (getauxval(AT_HWCAP) & HWCAP_ASIMD) flags |= HONE_CPU_NEON;
     if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) flags |= HONE_CPU_DOTPROD;
@@ -65,17 +66,20 @@ unsigned hone_cpu_flags(void)
 
 /* X(test, name) */
 #if defined(__x86_64__)
-#define HAS(builtin) __builtin_cpu_supports(builtin)
+#define HAS(test) (test)
 #define FEATURES(X)                                                                    \
-    X("sse4.2", "sse4_2")                                                              \
-    X("avx", "avx")                                                                    \
-    X("fma", "fma")                                                                    \
-    X("avx2", "avx2")                                                                  \
-    X("avx512f", "avx512f")                                                            \
-    X("avx512bw", "avx512bw")                                                          \
-    X("avx512vl", "avx512vl")                                                          \
-    X("avx512vnni", "avx512_vnni")                                                     \
-    X("avx512bf16", "avx512_bf16")
+    X(__builtin_cpu_supports("sse4.2"), "sse4_2")                                      \
+    X(__builtin_cpu_supports("avx"), "avx")                                            \
+    X(__builtin_cpu_supports("fma"), "fma")                                            \
+    X(__builtin_cpu_supports("avx2"), "avx2")                                          \
+    X(__builtin_cpu_supports("avx2") && has_avxvnni(), "avx_vnni")                     \
+    X(__builtin_cpu_supports("avx512f"), "avx512f")                                    \
+    X(__builtin_cpu_supports("avx512bw"), "avx512bw")                                  \
+    X(__builtin_cpu_supports("avx512vl"), "avx512vl")                                  \
+    X(__builtin_cpu_supports("avx512vnni"), "avx512_vnni")                             \
+    X(__builtin_cpu_supports("avx512bf16"), "avx512_bf16")                             \
+    X(hone_cpu_flags() & HONE_CPU_AMX, "amx_int8")                                     \
+    X(hone_cpu_flags() & HONE_CPU_AMX, "amx_bf16")
 #elif defined(__aarch64__)
 #define HAS(test) (test)
 #define FEATURES(X)                                                                    \

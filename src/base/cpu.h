@@ -4,10 +4,11 @@
 
 /* Tiers, not single features: a tier is what one kernel file is compiled for. */
 enum {
-    HONE_CPU_AVX2 = 1u << 0,    /* AVX2 + FMA + F16C */
-    HONE_CPU_AVXVNNI = 1u << 1, /* vpdpbusd on 256-bit registers */
-    HONE_CPU_AVX512 = 1u << 2,  /* F + BW + DQ + VL + VNNI + BF16 */
-    HONE_CPU_AMX = 1u << 3, /* tiles, INT8, BF16, and the system's leave to use them */
+    HONE_CPU_AVX2 = 1u << 0,       /* AVX2 + FMA + F16C */
+    HONE_CPU_AVXVNNI = 1u << 1,    /* vpdpbusd on 256-bit registers */
+    HONE_CPU_AVX512 = 1u << 2,     /* F + BW + DQ + VL + VNNI */
+    HONE_CPU_AVX512BF16 = 1u << 3, /* vdpbf16ps */
+    HONE_CPU_AMX = 1u << 4, /* tiles, INT8, BF16, and the system's leave to use them */
     HONE_CPU_NEON = 1u << 8,
     HONE_CPU_DOTPROD = 1u << 9, /* sdot */
     HONE_CPU_I8MM = 1u << 10,   /* smmla */

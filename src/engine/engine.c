@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/cpu.h"
 #include "base/file.h"
 #include "base/machine.h"
 #include "base/mem.h"
@@ -68,18 +67,6 @@ static void forget(void *ctx, const void *data, size_t bytes)
     hone_file_forget(data, bytes);
 }
 
-static hone_status choose_kernels(hone_engine *e, const char *tier, hone_error *err)
-{
-    unsigned flags = hone_cpu_flags();
-    if (tier && !hone_kernels_flags(tier, flags, &flags)) {
-        return hone_fail(
-            err, HONE_E_INVALID,
-            "kernels '%s': not a tier this machine has; 'ref' always works", tier);
-    }
-    hone_kernels_init(&e->kernels, flags);
-    return HONE_OK;
-}
-
 static hone_status in_range(const char *name, int value, int lo, int hi,
                             hone_error *err)
 {
@@ -139,7 +126,7 @@ static hone_status fill_options(hone_engine *e, const hone_engine_options *given
     HONE_TRY(in_range("sequences of a step", o->n_sequence, 1, o->n_batch, err));
     HONE_TRY(in_range("page length", o->page_len, 1, HONE_PAGE_MAX, err));
     HONE_TRY(in_range("context length", o->n_ctx, 0, INT32_MAX / 2, err));
-    return choose_kernels(e, o->kernels, err);
+    return hone_kernels_choose(&e->kernels, o->kernels, err);
 }
 
 static hone_status new_rows(step_rows *r, int n_batch, int n_out, hone_error *err)

@@ -159,14 +159,9 @@ static hone_status measure(hone_machine_speed *out, hone_pool *pool,
 hone_status hone_machine_measure(hone_machine_speed *out, int n_thread,
                                  const char *tier, double seconds, hone_error *err)
 {
-    unsigned flags = hone_cpu_flags();
-    if (tier && !hone_kernels_flags(tier, flags, &flags)) {
-        return hone_fail(err, HONE_E_INVALID,
-                         "kernels '%s': not a tier this machine has", tier);
-    }
     hone_kernels k;
     hone_pool *pool;
-    hone_kernels_init(&k, flags);
+    HONE_TRY(hone_kernels_choose(&k, tier, err));
     HONE_TRY(hone_pool_new(&pool, n_thread ? n_thread : hone_machine_threads(), err));
     const hone_status s = measure(out, pool, &k, seconds, err);
     hone_pool_free(pool);

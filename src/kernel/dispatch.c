@@ -1,4 +1,5 @@
 /* dispatch.c - which tiers there are, and the table for a CPU. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cpu.h"
@@ -15,7 +16,10 @@ static const struct tier {
     {"avx2", HONE_CPU_AVX2, hone_kernels_init_avx2},
     {"avxvnni", HONE_CPU_AVX2 | HONE_CPU_AVXVNNI, hone_kernels_init_avxvnni},
     {"avx512", HONE_CPU_AVX2 | HONE_CPU_AVX512, hone_kernels_init_avx512},
-    {"amx", HONE_CPU_AVX2 | HONE_CPU_AVX512 | HONE_CPU_AMX, hone_kernels_init_amx},
+    {"avx512bf16", HONE_CPU_AVX2 | HONE_CPU_AVX512 | HONE_CPU_AVX512BF16,
+     hone_kernels_init_avx512_bf16},
+    {"amx", HONE_CPU_AVX2 | HONE_CPU_AVX512 | HONE_CPU_AVX512BF16 | HONE_CPU_AMX,
+     hone_kernels_init_amx},
 #elif defined(__aarch64__)
     {"neon", HONE_CPU_NEON, hone_kernels_init_neon},
     {"dotprod", HONE_CPU_NEON | HONE_CPU_DOTPROD, hone_kernels_init_dotprod},
@@ -44,8 +48,28 @@ bool hone_kernels_flags(const char *tier, unsigned cpu_flags, unsigned *out)
 {
     for (int i = 0; i < N_TIER; i++) {
         if (strcmp(tier, tiers[i].name) != 0) continue;
+        if ((cpu_flags & tiers[i].needs) != tiers[i].needs) return false;
         *out = tiers[i].needs;
-        return (cpu_flags & tiers[i].needs) == tiers[i].needs;
+        return true;
     }
     return false;
+}
+
+hone_status hone_kernels_choose(hone_kernels *k, const char *tier, hone_error *err)
+{
+    unsigned flags = hone_cpu_flags();
+    if (!tier || hone_kernels_flags(tier, flags, &flags)) {
+        hone_kernels_init(k, flags);
+        return HONE_OK;
+    }
+    char have[128] = "";
+    size_t len = 0;
+    for (int i = 0; i < N_TIER; i++) {
+        if ((tiers[i].needs & flags) != tiers[i].needs) continue;
+        const int n = snprintf(have + len, sizeof have - len, "%s%s", len ? ", " : "",
+                               tiers[i].name);
+        if (n > 0 && (size_t)n < sizeof have - len) len += (size_t)n;
+    }
+    return hone_fail(err, HONE_E_INVALID, "kernels: expected %s, found '%s'", have,
+                     tier);
 }

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/status.h"
 #include "tensor/dtype.h"
 
 /* A weight: N rows of K elements, each row row_bytes long.  data may have any
@@ -268,6 +269,11 @@ void hone_kernels_init(hone_kernels *k, unsigned cpu_flags);
 /* Flags that make `tier` the highest used, of those in cpu_flags; false when the name is
  * unknown or the CPU lacks it. */
 bool hone_kernels_flags(const char *tier, unsigned cpu_flags, unsigned *out);
+
+/* The table of the tier with that name, NULL for the best this CPU has.  E_INVALID lists
+ * those it has. */
+HONE_MUST_CHECK hone_status hone_kernels_choose(hone_kernels *k, const char *tier,
+                                                hone_error *err);
 
 /* Name of tier i of this build, from "ref" upward; NULL behind the last. */
 const char *hone_kernels_tier(int i);

@@ -12,9 +12,9 @@ void hone_kernels_init_ref_attention(hone_kernels *k); /* attention, rope */
 void hone_kernels_init_avx2(hone_kernels *k);
 void hone_kernels_init_avxvnni(hone_kernels *k);
 void hone_kernels_init_avx512(hone_kernels *k);
-void hone_kernels_init_avx512_bf16(hone_kernels *k); /* called by the one above */
+void hone_kernels_init_avx512_bf16(hone_kernels *k);
 void hone_kernels_init_amx(hone_kernels *k);
-void hone_kernels_init_amx_bf16(hone_kernels *k); /* likewise */
+void hone_kernels_init_amx_bf16(hone_kernels *k); /* called by the one above */
 void hone_kernels_init_neon(hone_kernels *k);
 void hone_kernels_init_dotprod(hone_kernels *k);
 void hone_kernels_init_i8mm(hone_kernels *k);

@@ -1,4 +1,4 @@
-/* avx512.c - the AVX-512 tier (VNNI, BF16): templates, products of BF16, peaks. */
+/* avx512.c - the AVX-512 tier (with VNNI): templates and peaks. */
 #include "kernel/x86/vec_avx512.h"
 
 #include "kernel/attention_tmpl.h"
@@ -55,28 +55,6 @@ static double peak_f32_avx512(double n_ops)
     return (double)rounds * 2 * 16 * CHAINS;
 }
 
-static double peak_bf16_avx512(double n_ops)
-{
-    vf acc[CHAINS];
-    for (int i = 0; i < CHAINS; i++) {
-        acc[i] = vf_set1((float)i);
-    }
-    const __m512i one = vi_set1(0x3F803F80);
-    const long rounds = (long)(n_ops / (2 * 32 * CHAINS)) + 1;
-    for (long r = 0; r < rounds; r++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++) {
-            acc[i] = vf_dot_bf16(acc[i], one, one);
-        }
-    }
-    for (int i = 1; i < CHAINS; i++) {
-        acc[0] = vf_add(acc[0], acc[i]);
-    }
-    volatile float sink = vf_sum(acc[0]);
-    (void)sink;
-    return (double)rounds * 2 * 32 * CHAINS;
-}
-
 static uint64_t read_avx512(const void *data, size_t bytes)
 {
     const unsigned char *p = data;
@@ -105,7 +83,6 @@ void hone_kernels_init_avx512(hone_kernels *k)
     fill_table_avx512(k);
     k->peak_int8 = peak_int8_avx512;
     k->peak_f32 = peak_f32_avx512;
-    k->peak_bf16 = peak_bf16_avx512;
+    k->peak_bf16 = peak_f32_avx512;
     k->read = read_avx512;
-    hone_kernels_init_avx512_bf16(k);
 }

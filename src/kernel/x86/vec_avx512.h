@@ -262,14 +262,6 @@ VEC_INLINE vi vi_dot_small(vi acc, vb w, vb x)
     return vi_dot_full(acc, w, x);
 }
 
-/* acc + products of pairs of BF16, for the same reason; denormals count as zero.
- * Source: Intel SDM vol. 2, VDPBF16PS. */
-VEC_INLINE vf vf_dot_bf16(vf acc, vb w, vb x)
-{
-    __asm__("vdpbf16ps %2, %1, %0" : "+v"(acc) : "v"(w), "v"(x));
-    return acc;
-}
-
 VEC_INLINE void vec_prefetch(const void *p)
 {
     _mm_prefetch((const char *)p, _MM_HINT_T0);
