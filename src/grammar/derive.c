@@ -123,11 +123,33 @@ hone_expr hone_expr_derive(hone_exprs *x, hone_expr e, unsigned b)
     return r;
 }
 
+/* A token that is a counted repeat of single bytes, then something else. */
+static void counted_loop(hone_exprs *x, hone_expr e, hone_expr *next)
+{
+    const hone_expr cat = x->node[e].kind == HONE_EXPR_K_TOKEN ? x->node[e].a : e;
+    if (x->node[cat].kind != HONE_EXPR_K_CAT) return;
+    const hone_expr_node rep = x->node[x->node[cat].a];
+    const hone_expr then = x->node[cat].b;
+    if (rep.kind != HONE_EXPR_K_REP || rep.n == HONE_EXPR_MANY ||
+        hone_expr_nullable(x, then)) {
+        return;
+    }
+    uint32_t elsewhere = 0;
+    for (unsigned b = 0; b < 256; b++) {
+        if (!next[b] || hone_expr_derive(x, rep.a, b) != HONE_EXPR_EMPTY ||
+            hone_expr_derive(x, then, b) != HONE_EXPR_NONE) {
+            elsewhere |= x->kind_of[b];
+        }
+    }
+    next[256] = ~elsewhere;
+    next[257] = rep.n;
+}
+
 bool hone_expr_table(hone_exprs *x, hone_expr e)
 {
     if (x->node[e].next) return true;
     if (x->n_table >= MAX_TABLES) hone_expr_forget(x);
-    hone_expr *next = hone_alloc(256, sizeof *next);
+    hone_expr *next = hone_alloc(258, sizeof *next);
     hone_byteset border;
     if (!next) {
         x->failed = HONE_E_NOMEM;
@@ -135,10 +157,15 @@ bool hone_expr_table(hone_exprs *x, hone_expr e)
     }
     hone_expr_borders(x, e, &border);
     hone_expr to = HONE_EXPR_NONE;
+    uint32_t elsewhere = 0;
     for (unsigned b = 0; b < 256; b++) {
         if (hone_byteset_has(&border, b)) to = hone_expr_step_by(x, e, b);
         next[b] = to;
+        if (to != e) elsewhere |= x->kind_of[b];
     }
+    next[256] = ~elsewhere;
+    next[257] = HONE_EXPR_MANY;
+    counted_loop(x, e, next);
     if (x->failed) {
         hone_free(next);
         return false;

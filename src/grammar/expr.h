@@ -114,6 +114,7 @@ typedef struct hone_exprs {
     size_t n_search; /* nodes visited by searches for emptiness */
     unsigned depth;  /* of recursion, now */
     hone_status failed;
+    uint32_t kind_of[256];     /* one bit for each byte; set by who uses it */
     hone_expr json_ascii[128]; /* chars.c: a character as JSON text may spell it */
     hone_expr json_any;
 } hone_exprs;
@@ -150,7 +151,9 @@ hone_expr hone_expr_ref(hone_exprs *x, uint32_t rule);
 hone_expr hone_expr_derive(hone_exprs *x, hone_expr e, unsigned b);
 /* The same, HONE_EXPR_NONE if and only if it is empty. */
 hone_expr hone_expr_step_by(hone_exprs *x, hone_expr e, unsigned b);
-/* Give e a table of steps by every byte, x->node[e].next; false if that failed. */
+/* Give e a table of steps by every byte, x->node[e].next; false if that failed.  Behind the
+ * 256 steps stands the set of kinds (x->kind_of) whose bytes all lead back to e, or to e
+ * with a counter one less; then how often that goes on. */
 bool hone_expr_table(hone_exprs *x, hone_expr e);
 /* Drop all tables and recent derivatives. */
 void hone_expr_forget(hone_exprs *x);

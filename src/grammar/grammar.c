@@ -26,6 +26,8 @@ static hone_status new_grammar(hone_grammar **out, hone_error *err)
         hone_free(g);
         return s;
     }
+    for (unsigned b = 0; b < 256; b++)
+        g->x.kind_of[b] = hone_byte_kind(b);
     pthread_mutex_init(&g->lock, NULL);
     g->n_user = 1;
     g->collect_when = COLLECT_MIN;

@@ -7,14 +7,20 @@
 #include "grammar/expr.h"
 #include "hone/grammar.h"
 
-/* A trie in depth-first order: the subtree of node i is i+1 .. skip-1. */
+/* A trie in depth-first order: the subtree of node i is i+1 .. skip-1, its tokens are
+ * id[token .. token_end), the node's own n_token first. */
 typedef struct trie_node {
     uint32_t skip;
-    uint32_t token; /* first of n_token in vocab's id[] */
+    uint32_t token, token_end;
+    uint32_t kinds; /* of bytes below this node: hone_byte_kind */
     uint16_t n_token;
-    uint16_t depth; /* bytes so far */
+    uint16_t depth;  /* bytes so far */
+    uint16_t height; /* of the tree below, in bytes */
     uint8_t byte;
 } trie_node;
+
+/* Bytes that grammars tend to treat alike, as one bit of 32. */
+uint32_t hone_byte_kind(unsigned b);
 
 enum {
     SHORT_TOKEN = 16 /* bytes; longer tokens have a trie of their own */

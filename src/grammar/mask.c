@@ -95,6 +95,15 @@ static void add_exit(target *t, uint32_t node)
     t->exit[t->n_exit++] = node;
 }
 
+static void add_tokens(const hone_grammar_vocab *v, uint32_t from, uint32_t to,
+                       uint32_t *bits)
+{
+    for (uint32_t k = from; k < to; k++) {
+        const uint32_t id = (uint32_t)v->id[k];
+        bits[id >> 5] |= (uint32_t)1 << (id & 31);
+    }
+}
+
 /* Walk the subtree of `from`, whose bytes led to state e. */
 static void walk(hone_exprs *x, mask_cache *c, const hone_grammar_vocab *v,
                  uint32_t from, hone_expr e, target *t)
@@ -107,22 +116,27 @@ static void walk(hone_exprs *x, mask_cache *c, const hone_grammar_vocab *v,
     for (uint32_t i = from + 1; i < end;) {
         const trie_node *n = &node[i];
         const hone_expr at = path[n->depth - 1];
+        if (!x->node[at].next && !hone_expr_table(x, at)) return;
         const hone_expr *next = x->node[at].next;
-        if (!next) {
-            if (!hone_expr_table(x, at)) return;
-            next = x->node[at].next;
-        }
         const hone_expr to = next[n->byte];
         if (to == HONE_EXPR_NONE) {
             i = n->skip;
             continue;
         }
         path[n->depth] = to;
-        for (uint32_t k = 0; k < n->n_token; k++) {
-            const uint32_t id = (uint32_t)v->id[n->token + k];
-            t->bits[id >> 5] |= (uint32_t)1 << (id & 31);
+        if (hone_expr_nullable(x, to)) {
+            add_exit(t, i);
+        } else if (n->skip > i + 1) {
+            if (!x->node[to].next && !hone_expr_table(x, to)) return;
+            next = x->node[to].next;
+            if (!(n->kinds & ~next[256]) && n->height <= next[257]) {
+                /* all below leads back here, or only counts */
+                add_tokens(v, n->token, n->token_end, t->bits);
+                i = n->skip;
+                continue;
+            }
         }
-        if (hone_expr_nullable(x, to)) add_exit(t, i);
+        add_tokens(v, n->token, n->token + n->n_token, t->bits);
         i++;
     }
 }

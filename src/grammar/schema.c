@@ -112,7 +112,7 @@ static hone_expr white_space(hone_exprs *x)
     line =
         hone_expr_alt(x, line, hone_expr_cat(x, hone_expr_range(x, '\r', '\r'), line));
     line = hone_expr_alt(x, line, hone_expr_range(x, ' ', ' '));
-    return hone_expr_optional(x, line);
+    return hone_expr_token(x, hone_expr_optional(x, line));
 }
 
 static void common_parts(schema_ctx *c)

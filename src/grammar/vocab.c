@@ -6,6 +6,24 @@
 #include "base/rng.h"
 #include "grammar/grammar_internal.h"
 
+uint32_t hone_byte_kind(unsigned b)
+{
+    static const char *const group[] = {
+        "abcdef", "ABCDEF", "0123456789", " ", "\"", "\\", "-",       "_",
+        ".",      "/",      ":",          ",", "'",  "+",  "()[]{}<>"};
+    const int n = sizeof group / sizeof *group;
+    for (int i = 0; i < n; i++) {
+        if (b && strchr(group[i], (int)b)) return (uint32_t)1 << i;
+    }
+    const int kind = b < 32                 ? n
+                     : b >= 'a' && b <= 'z' ? n + 1
+                     : b >= 'A' && b <= 'Z' ? n + 2
+                     : b < 127              ? n + 3
+                     : b == 127             ? n + 4
+                                            : n + 5;
+    return (uint32_t)1 << kind;
+}
+
 typedef struct word {
     const char *s;
     size_t len;
@@ -21,13 +39,26 @@ static int by_bytes(const void *p, const void *q)
     return a->id - b->id;
 }
 
+/* The node at that depth of the path has all its descendants. */
+static void close_node(hone_grammar_vocab *v, const uint32_t *path, size_t depth,
+                       uint32_t n_id)
+{
+    trie_node *n = &v->node[path[depth]];
+    n->skip = v->n_node;
+    n->token_end = n_id;
+    if (depth == 0) return;
+    trie_node *parent = &v->node[path[depth - 1]];
+    parent->kinds |= n->kinds | hone_byte_kind(n->byte);
+    if (parent->height <= n->height) parent->height = n->height + 1;
+}
+
 /* Append the trie of w[0..n), sorted, behind the nodes there are. */
 static void add_trie(hone_grammar_vocab *v, const word *w, size_t n, uint32_t *n_id,
                      uint32_t *path)
 {
     size_t depth = 0;
     path[0] = v->n_node;
-    v->node[v->n_node++] = (trie_node){0};
+    v->node[v->n_node++] = (trie_node){.token = *n_id};
     for (size_t i = 0; i < n; i++) {
         size_t same = 0;
         while (same < depth && same < w[i].len &&
@@ -35,19 +66,19 @@ static void add_trie(hone_grammar_vocab *v, const word *w, size_t n, uint32_t *n
             same++;
         }
         for (; depth > same; depth--)
-            v->node[path[depth]].skip = v->n_node;
+            close_node(v, path, depth, *n_id);
         for (; depth < w[i].len; depth++) {
             path[depth + 1] = v->n_node;
-            v->node[v->n_node++] = (trie_node){.byte = (uint8_t)w[i].s[depth],
+            v->node[v->n_node++] = (trie_node){.token = *n_id,
+                                               .byte = (uint8_t)w[i].s[depth],
                                                .depth = (uint16_t)(depth + 1)};
         }
         trie_node *end = &v->node[path[depth]];
-        if (end->n_token == 0) end->token = *n_id;
         if (end->n_token < UINT16_MAX) end->n_token++;
         v->id[(*n_id)++] = w[i].id;
     }
     for (depth++; depth-- > 0;)
-        v->node[path[depth]].skip = v->n_node;
+        close_node(v, path, depth, *n_id);
 }
 
 static bool is_end(const hone_grammar_vocab *v, int32_t id)
