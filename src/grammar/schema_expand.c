@@ -455,13 +455,17 @@ static const schema_todo *unfold(schema_ctx *c, schema_case *k, const json_t *s,
     k->types &= hone_schema_types(c, s, &only_integer);
     if (only_integer && k->types & JSON_TYPE_NUMBER)
         k->number = narrow(c, k->number, c->number, c->integer);
-    /* gathered backwards, then turned around */
+    /* gathered backwards, then turned around; conditions come last, so that what they list
+     * stands behind what the schema itself lists */
     const schema_todo *back = NULL;
     const char *key;
     json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)s, key, v)
-    {
-        back = unfold_key(c, s, key, &base, back);
+    for (int late = 0; late < 2; late++) {
+        json_object_foreach((json_t *)(uintptr_t)s, key, v)
+        {
+            if ((strcmp(key, "if") == 0 || strncmp(key, "depend", 6) == 0) == late)
+                back = unfold_key(c, s, key, &base, back);
+        }
     }
     for (; back; back = back->next)
         t = hone_schema_todo(c, t, *back);
