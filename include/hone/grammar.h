@@ -1,5 +1,5 @@
-/* grammar.h - constrained output: which tokens may come next so that the text keeps to a
- * JSON Schema, a regular expression, a list of choices or a GBNF grammar.
+/* grammar.h - constrained output: which tokens may come next so that the text keeps to
+ * a JSON Schema, a regular expression, a list of choices or a GBNF grammar.
  *
  *     hone_grammar *g;
  *     hone_grammar_from_schema(&g, schema, len, &err);
@@ -13,14 +13,14 @@
  *         hone_grammar_accept(s, v, id, &err);
  *     }
  *
- * A grammar is an automaton over bytes that is built as texts need it.  What it accepts is
- * exact: a source that cannot be compiled exactly is refused with E_UNSUPPORTED and a message
- * that names the place.  docs/grammar.md says what compiles and which white space, order
- * of properties and spelling of numbers and strings texts may have.
+ * A grammar is an automaton over bytes that is built as texts need it.  What it accepts
+ * is exact: a source that cannot be compiled exactly is refused with E_UNSUPPORTED and
+ * a message that names the place.  docs/grammar.md says what compiles and which white
+ * space, order of properties and spelling of numbers and strings texts may have.
  *
  * Threads: a grammar and a vocab may be used from any thread (a grammar guards what it
- * builds with a lock); a state is owned by one thread at a time.  A grammar lives until it
- * and all its states are freed. */
+ * builds with a lock); a state is owned by one thread at a time.  A grammar lives until
+ * it and all its states are freed. */
 #ifndef HONE_GRAMMAR_H
 #define HONE_GRAMMAR_H
 
@@ -34,8 +34,8 @@ typedef struct hone_grammar_state hone_grammar_state;
 
 /* All constructors:
  *   E_FORMAT       the source is broken; the message says where
- *   E_UNSUPPORTED  valid, but it cannot be compiled exactly, or no text satisfies it; for a
- *                  schema the message has the JSON pointer and the keyword
+ *   E_UNSUPPORTED  valid, but it cannot be compiled exactly, or no text satisfies it;
+ *                  for a schema the message has the JSON pointer and the keyword
  *   E_LIMIT        compiling takes more states or steps than allowed */
 
 /* A JSON Schema: UTF-8 text of one JSON value (object or boolean).  Dialect: draft
@@ -108,14 +108,15 @@ HONE_API void hone_grammar_state_reset(hone_grammar_state *s); /* to the beginni
 HONE_API void hone_grammar_state_free(hone_grammar_state *s);  /* NULL is fine */
 
 /* Set bit (id % 32) of mask[id / 32] for every token that may come next, clear all
- * others; mask has hone_grammar_mask_words(v) words.  End tokens are set where the text may
- * end.  A finished text has end tokens only.  E_LIMIT, E_NOMEM: mask is all zero. */
+ * others; mask has hone_grammar_mask_words(v) words.  End tokens are set where the text
+ * may end.  A finished text has end tokens only.  E_LIMIT, E_NOMEM: mask is all
+ * zero. */
 HONE_API HONE_MUST_CHECK hone_status hone_grammar_mask(hone_grammar_state *s,
                                                        hone_grammar_vocab *v,
                                                        uint32_t *mask, hone_error *err);
 
-/* Go on by a token, or by bytes.  E_INVALID if they are not allowed: s is as it was.  An
- * end token changes nothing. */
+/* Go on by a token, or by bytes.  E_INVALID if they are not allowed: s is as it was.
+ * An end token changes nothing. */
 HONE_API HONE_MUST_CHECK hone_status hone_grammar_accept(hone_grammar_state *s,
                                                          const hone_grammar_vocab *v,
                                                          int32_t id, hone_error *err);
@@ -133,8 +134,8 @@ HONE_API bool hone_grammar_can_end(const hone_grammar_state *s);
 
 /* The bytes that must come next, at most cap of them, into buf; returns their number, 0
  * where there is a choice.  Where the only alternative to a character is its own JSON
- * escape, the character counts as forced.  s is not changed.  Tokenize them together with
- * the text before, and keep the last token back: it might go on beyond them. */
+ * escape, the character counts as forced.  s is not changed.  Tokenize them together
+ * with the text before, and keep the last token back: it might go on beyond them. */
 HONE_API size_t hone_grammar_forced(hone_grammar_state *s, char *buf, size_t cap);
 
 #endif

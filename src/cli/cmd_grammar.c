@@ -1,5 +1,5 @@
-/* cmd_grammar.c - `hone grammar`: compile a schema, an expression or a grammar, and check
- * texts against it, by bytes or by a model's tokens. */
+/* cmd_grammar.c - `hone grammar`: compile a schema, an expression or a grammar, and
+ * check texts against it, by bytes or by a model's tokens. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ typedef struct verdict {
     int64_t total_ns, max_ns;
 } verdict;
 
-/* -- compiling ---------------------------------------------------------------------------- */
+/* -- compiling -------------------------------------------------------------------- */
 
 /* Choices are a JSON array of strings, or one choice a line. */
 static hone_status choices_of_json(hone_grammar **g, const json_t *list,
@@ -97,7 +97,7 @@ static hone_status compile(hone_grammar **g, const args *a, hone_error *err)
     return s;
 }
 
-/* -- checking ------------------------------------------------------------------------------ */
+/* -- checking --------------------------------------------------------------------- */
 
 static void count(verdict *v, int64_t ns)
 {

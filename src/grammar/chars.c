@@ -1,8 +1,8 @@
 /* chars.c - code points to byte sequences.
  *
- * A range of code points is a range of numbers of fixed length in digits: 6-bit ones behind
- * a lead byte in UTF-8, hexadecimal ones behind \u.  range_digits splits such a range into
- * alternatives whose digits are independent. */
+ * A range of code points is a range of numbers of fixed length in digits: 6-bit ones
+ * behind a lead byte in UTF-8, hexadecimal ones behind \u.  range_digits splits such a
+ * range into alternatives whose digits are independent. */
 #include "grammar/chars.h"
 
 #include <stdlib.h>
@@ -77,7 +77,7 @@ void hone_chars_negate(hone_chars *c)
     *c = out;
 }
 
-/* -- numbers in digits ---------------------------------------------------------------- */
+/* -- numbers in digits ------------------------------------------------------------ */
 
 typedef struct digit {
     unsigned bits, base; /* the byte is base + value, or that as a hexadecimal digit */
@@ -163,7 +163,7 @@ static hone_expr part(hone_exprs *x, const hone_chars_range *r, uint32_t from,
     return range_digits(x, d, n, lo - minus, hi - minus);
 }
 
-/* -- spellings ------------------------------------------------------------------------ */
+/* -- spellings -------------------------------------------------------------------- */
 
 static bool raw_in_json(unsigned c)
 {
@@ -269,7 +269,7 @@ hone_expr hone_chars_text(hone_exprs *x, const char *s, size_t len, hone_spellin
     return then;
 }
 
-/* -- lists of texts --------------------------------------------------------------------- */
+/* -- lists of texts --------------------------------------------------------------- */
 
 enum {
     MAX_WORD_DEPTH = 1000

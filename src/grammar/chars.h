@@ -1,6 +1,6 @@
-/* chars.h - sets of code points, and how texts spell them: as UTF-8, or as the inside of a
- * JSON string, where a character may be an escape.  All spellings of one character are
- * one language, so whatever is built from these sees decoded strings. */
+/* chars.h - sets of code points, and how texts spell them: as UTF-8, or as the inside
+ * of a JSON string, where a character may be an escape.  All spellings of one character
+ * are one language, so whatever is built from these sees decoded strings. */
 #ifndef HONE_GRAMMAR_CHARS_H
 #define HONE_GRAMMAR_CHARS_H
 

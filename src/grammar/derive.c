@@ -189,7 +189,7 @@ bool hone_expr_matches(hone_exprs *x, hone_expr e, const char *s, size_t len)
     return e && hone_expr_nullable(x, e);
 }
 
-/* -- emptiness ---------------------------------------------------------------------- */
+/* -- emptiness -------------------------------------------------------------------- */
 
 static void border(hone_byteset *out, unsigned lo, unsigned hi)
 {
@@ -369,7 +369,7 @@ bool hone_expr_alive(hone_exprs *x, hone_expr e)
     return alive;
 }
 
-/* -- counters out of sight ------------------------------------------------------------ */
+/* -- counters out of sight -------------------------------------------------------- */
 
 hone_expr hone_expr_clip(hone_exprs *x, hone_expr e, uint32_t most)
 {

@@ -1,8 +1,8 @@
 /* expr.c - the store of expressions and its constructors.
  *
- * Constructors bring expressions into a form in which most equal languages are equal ids:
- * sequences lean right, alternatives are flat, sorted and without repeats.  That keeps the
- * number of derivatives finite. */
+ * Constructors bring expressions into a form in which most equal languages are equal
+ * ids: sequences lean right, alternatives are flat, sorted and without repeats.  That
+ * keeps the number of derivatives finite. */
 #include "grammar/expr.h"
 
 #include <stdlib.h>
@@ -216,7 +216,7 @@ hone_expr hone_expr_bytes(hone_exprs *x, const char *s, size_t len, hone_expr th
     return then;
 }
 
-/* -- lists under construction ------------------------------------------------------ */
+/* -- lists under construction ----------------------------------------------------- */
 
 static bool push(hone_exprs *x, hone_expr e)
 {
@@ -289,7 +289,7 @@ static hone_expr list_node(hone_exprs *x, hone_expr_kind kind, size_t from)
     return intern(x, &k);
 }
 
-/* -- alternatives ------------------------------------------------------------------ */
+/* -- alternatives ----------------------------------------------------------------- */
 
 /* Sets among work[from..) become one. */
 static void merge_sets(hone_exprs *x, size_t from)
@@ -353,7 +353,7 @@ hone_expr hone_expr_optional(hone_exprs *x, hone_expr a)
     return hone_expr_nullable(x, a) ? a : hone_expr_alt(x, a, HONE_EXPR_EMPTY);
 }
 
-/* -- intersection and complement ---------------------------------------------------- */
+/* -- intersection and complement -------------------------------------------------- */
 
 static hone_expr and_sets(hone_exprs *x, hone_expr a, hone_expr b)
 {
@@ -405,7 +405,7 @@ hone_expr hone_expr_not(hone_exprs *x, hone_expr a)
     return intern(x, &k);
 }
 
-/* -- sequences ---------------------------------------------------------------------- */
+/* -- sequences -------------------------------------------------------------------- */
 
 static hone_expr cat_node(hone_exprs *x, hone_expr a, hone_expr b)
 {
@@ -501,7 +501,7 @@ hone_expr hone_expr_token(hone_exprs *x, hone_expr a)
     return intern(x, &k);
 }
 
-/* -- rules and numbers --------------------------------------------------------------- */
+/* -- rules and numbers ------------------------------------------------------------ */
 
 uint32_t hone_expr_rule_new(hone_exprs *x, bool nullable)
 {
@@ -556,7 +556,7 @@ hone_expr hone_expr_multiple_at(hone_exprs *x, uint32_t step, uint32_t rest,
     return intern(x, &node);
 }
 
-/* -- the collector -------------------------------------------------------------------- */
+/* -- the collector ---------------------------------------------------------------- */
 
 static void mark_from(hone_exprs *x, hone_expr e)
 {

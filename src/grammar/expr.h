@@ -7,13 +7,13 @@
  * however large its bounds.
  *
  * Recursion: REF names a rule; stepping into one inside a sequence leaves a frame (what
- * follows the rule's text) below the derivative of its body.  Bodies are never copied, and
- * frames are bounded.
+ * follows the rule's text) below the derivative of its body.  Bodies are never copied,
+ * and frames are bounded.
  *
  * Every operation is total: past a limit the store's `failed` sticks and results are
- * empty.  Not thread safe.
- * Source: Brzozowski 1964, "Derivatives of Regular Expressions"; Owens, Reppy, Turon
- * 2009, "Regular-expression derivatives re-examined". */
+ * empty.  Not thread safe. Source: Brzozowski 1964, "Derivatives of Regular
+ * Expressions"; Owens, Reppy, Turon 2009, "Regular-expression derivatives
+ * re-examined". */
 #ifndef HONE_GRAMMAR_EXPR_H
 #define HONE_GRAMMAR_EXPR_H
 
@@ -151,9 +151,9 @@ hone_expr hone_expr_ref(hone_exprs *x, uint32_t rule);
 hone_expr hone_expr_derive(hone_exprs *x, hone_expr e, unsigned b);
 /* The same, HONE_EXPR_NONE if and only if it is empty. */
 hone_expr hone_expr_step_by(hone_exprs *x, hone_expr e, unsigned b);
-/* Give e a table of steps by every byte, x->node[e].next; false if that failed.  Behind the
- * 256 steps stands the set of kinds (x->kind_of) whose bytes all lead back to e, or to e
- * with a counter one less; then how often that goes on. */
+/* Give e a table of steps by every byte, x->node[e].next; false if that failed.  Behind
+ * the 256 steps stands the set of kinds (x->kind_of) whose bytes all lead back to e, or
+ * to e with a counter one less; then how often that goes on. */
 bool hone_expr_table(hone_exprs *x, hone_expr e);
 /* Drop all tables and recent derivatives. */
 void hone_expr_forget(hone_exprs *x);
@@ -161,14 +161,16 @@ void hone_expr_forget(hone_exprs *x);
 /* True unless the language is empty. */
 bool hone_expr_alive(hone_exprs *x, hone_expr e);
 bool hone_expr_matches(hone_exprs *x, hone_expr e, const char *s, size_t len);
-/* Bytes at whose value the derivative may change: bit b is set if b and b-1 may differ. */
+/* Bytes at whose value the derivative may change: bit b is set if b and b-1 may
+ * differ. */
 void hone_expr_borders(const hone_exprs *x, hone_expr e, hone_byteset *out);
 
 /* Counters at the front capped at `most`: no text shorter than that can tell the
  * difference.  Not inside intersections, which may be empty for a reason far away. */
 hone_expr hone_expr_clip(hone_exprs *x, hone_expr e, uint32_t most);
 
-/* Collect every node that no rule, root or table needs.  Ids that stay keep their value. */
+/* Collect every node that no rule, root or table needs.  Ids that stay keep their
+ * value. */
 void hone_expr_collect(hone_exprs *x, const hone_expr *root, size_t n_root);
 
 #endif

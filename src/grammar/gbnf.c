@@ -2,8 +2,8 @@
  *
  *     root ::= "yes" | "no" ws [0-9]{1,3}   # a comment
  *
- * Rules become rules of the expression store; those that turn out regular are put in place.
- * Left recursion is refused: a step into such a rule would never end. */
+ * Rules become rules of the expression store; those that turn out regular are put in
+ * place. Left recursion is refused: a step into such a rule would never end. */
 #include <string.h>
 
 #include "base/arena.h"
@@ -60,7 +60,7 @@ typedef struct gbnf {
     hone_error *err;
 } gbnf;
 
-/* -- reading ---------------------------------------------------------------------------- */
+/* -- reading ---------------------------------------------------------------------- */
 
 static bnf *fail(gbnf *g, hone_status code, const char *what)
 {
@@ -370,7 +370,7 @@ static void read_rule(gbnf *g)
     skip_blank(g, true);
 }
 
-/* -- checks ------------------------------------------------------------------------------- */
+/* -- checks ----------------------------------------------------------------------- */
 
 static bool is_nullable(const gbnf *g, const bnf *n)
 {
@@ -461,7 +461,7 @@ static void check_rule(gbnf *g, uint32_t i, int depth)
     r->state = 2;
 }
 
-/* -- building ------------------------------------------------------------------------------- */
+/* -- building --------------------------------------------------------------------- */
 
 static hone_expr build_rule(gbnf *g, uint32_t i, int depth);
 

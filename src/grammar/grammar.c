@@ -15,7 +15,7 @@ enum {
     MAX_PATTERN = 1 << 20,
 };
 
-/* -- grammars --------------------------------------------------------------------------- */
+/* -- grammars --------------------------------------------------------------------- */
 
 static hone_status new_grammar(hone_grammar **out, hone_error *err)
 {
@@ -143,7 +143,7 @@ size_t hone_grammar_n_states(hone_grammar *g)
     return n;
 }
 
-/* -- states ------------------------------------------------------------------------------ */
+/* -- states ----------------------------------------------------------------------- */
 
 static hone_status new_state(hone_grammar_state **out, hone_grammar *g,
                              const hone_grammar_state *from, hone_error *err)
@@ -203,7 +203,7 @@ void hone_grammar_state_free(hone_grammar_state *s)
     leave(g);
 }
 
-/* -- steps -------------------------------------------------------------------------------- */
+/* -- steps ------------------------------------------------------------------------ */
 
 /* Expressions that no state needs any more make room. */
 static void collect(hone_grammar *g)
@@ -308,7 +308,7 @@ bool hone_grammar_can_end(const hone_grammar_state *s)
     return yes;
 }
 
-/* -- forced bytes --------------------------------------------------------------------------- */
+/* -- forced bytes ----------------------------------------------------------------- */
 
 /* The bytes allowed at e, at most `most` of them; their number, or most + 1. */
 static int allowed(hone_exprs *x, hone_expr e, unsigned char *byte, int most)

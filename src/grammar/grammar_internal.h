@@ -45,8 +45,8 @@ typedef enum mask_part {
     PART_LONG
 } mask_part;
 
-/* What a language allows from the root of the tries: tokens that stay within it, and the
- * nodes at which it may end. */
+/* What a language allows from the root of the tries: tokens that stay within it, and
+ * the nodes at which it may end. */
 typedef struct mask_entry {
     hone_expr key;
     mask_part part;

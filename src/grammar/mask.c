@@ -1,10 +1,10 @@
 /* mask.c - which tokens a state allows.
  *
- * A trie is walked together with the automaton, which costs up to a step for each node.  So
- * that few walks are whole ones, a state is taken apart: for `p, then q` (a token of the
- * grammar and what follows, or a frame and what is below it) the tokens that stay within p
- * and the nodes at which p may end depend on p alone and are kept; only the subtrees of those
- * nodes are walked with q.  For alternatives, masks are joined. */
+ * A trie is walked together with the automaton, which costs up to a step for each node.
+ * So that few walks are whole ones, a state is taken apart: for `p, then q` (a token of
+ * the grammar and what follows, or a frame and what is below it) the tokens that stay
+ * within p and the nodes at which p may end depend on p alone and are kept; only the
+ * subtrees of those nodes are walked with q.  For alternatives, masks are joined. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -35,7 +35,7 @@ void hone_mask_cache_release(mask_cache *c)
     *c = (mask_cache){0};
 }
 
-/* -- kept masks ------------------------------------------------------------------------ */
+/* -- kept masks ------------------------------------------------------------------- */
 
 static size_t slot_of(const mask_cache *c, hone_expr key, mask_part part)
 {
@@ -76,7 +76,7 @@ static size_t new_entry(mask_cache *c, const hone_grammar_vocab *v, hone_expr ke
     return c->n_entry++;
 }
 
-/* -- walks ------------------------------------------------------------------------------ */
+/* -- walks ------------------------------------------------------------------------ */
 
 /* What a walk adds to. */
 typedef struct target {

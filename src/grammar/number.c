@@ -1,7 +1,7 @@
 /* number.c - comparisons of decimals, digit by digit.
  *
- * A bound B splits unsigned decimals by their integer part: fewer digits are smaller, more
- * are larger, equally many compare from the left; then the fraction decides. */
+ * A bound B splits unsigned decimals by their integer part: fewer digits are smaller,
+ * more are larger, equally many compare from the left; then the fraction decides. */
 #include "grammar/number.h"
 
 #include <stdio.h>
@@ -60,7 +60,7 @@ hone_decimal hone_decimal_of(const json_t *number)
     return d;
 }
 
-/* -- parts of numbers ----------------------------------------------------------------- */
+/* -- parts of numbers ------------------------------------------------------------- */
 
 static hone_expr digits_between(hone_exprs *x, int lo, int hi)
 {
@@ -169,7 +169,7 @@ hone_expr hone_number_equal(hone_exprs *x, const hone_decimal *d)
     return d->negative ? hone_expr_cat(x, byte(x, '-'), e) : e;
 }
 
-/* -- comparisons of unsigned decimals -------------------------------------------------- */
+/* -- comparisons of unsigned decimals --------------------------------------------- */
 
 /* What may follow an integer part that equals d's. */
 static hone_expr part_above(hone_exprs *x, const hone_decimal *d, bool strict)

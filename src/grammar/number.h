@@ -1,7 +1,7 @@
 /* number.h - sets of JSON numbers as languages.
  *
- * Constrained numbers are written without exponent: any number of digits that JSON allows,
- * zeros behind the point included, so that 1, 1.0 and 1.00 are one value.  Only
+ * Constrained numbers are written without exponent: any number of digits that JSON
+ * allows, zeros behind the point included, so that 1, 1.0 and 1.00 are one value.  Only
  * hone_number_any has exponents. */
 #ifndef HONE_GRAMMAR_NUMBER_H
 #define HONE_GRAMMAR_NUMBER_H
@@ -14,7 +14,8 @@ enum {
     HONE_DECIMAL_DIGITS = 350
 };
 
-/* A finite decimal: whole has no leading zeros ("0" for none), part no trailing ones. */
+/* A finite decimal: whole has no leading zeros ("0" for none), part no trailing
+ * ones. */
 typedef struct hone_decimal {
     bool negative;
     char whole[HONE_DECIMAL_DIGITS];

@@ -1,7 +1,7 @@
 /* pattern.c - a syntax tree to an expression.
  *
- * A node is built together with what follows it (`then`): an assertion is a constraint on
- * exactly that. */
+ * A node is built together with what follows it (`then`): an assertion is a constraint
+ * on exactly that. */
 #include "grammar/pattern.h"
 
 #include "grammar/pattern_internal.h"

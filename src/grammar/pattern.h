@@ -10,8 +10,8 @@
 
 #include "grammar/chars.h"
 
-/* `search`: the pattern may match anywhere in the text, as JSON Schema has it; otherwise
- * it matches the whole text.
+/* `search`: the pattern may match anywhere in the text, as JSON Schema has it;
+ * otherwise it matches the whole text.
  *   E_FORMAT       no regular expression
  *   E_UNSUPPORTED  not expressible; the message says which part
  *   E_LIMIT        nested too deeply, or too large */

@@ -16,7 +16,7 @@ enum {
     MAX_NESTING = 256
 };
 
-/* -- places --------------------------------------------------------------------------- */
+/* -- places ----------------------------------------------------------------------- */
 
 static void append_step(hone_buf *b, const char *key)
 {
@@ -99,7 +99,7 @@ static bool nests_too_deeply(const json_t *v, int depth)
     return false;
 }
 
-/* -- common parts ---------------------------------------------------------------------- */
+/* -- common parts ----------------------------------------------------------------- */
 
 /* White space between two tokens: nothing, a blank, or a line break and indentation. */
 static hone_expr white_space(hone_exprs *x)
@@ -123,8 +123,6 @@ static void common_parts(schema_ctx *c)
     c->plain = hone_number_plain(x);
     c->integer = hone_number_integer(x);
     if (c->draft == 4) { /* there, 1.0 is no integer */
-        const hone_decimal zero = {.whole = "0"};
-        (void)zero;
         hone_expr digits =
             hone_expr_repeat(x, hone_expr_range(x, '0', '9'), 0, HONE_EXPR_MANY);
         digits = hone_expr_cat(x, hone_expr_range(x, '1', '9'), digits);

@@ -1,8 +1,9 @@
 /* schema_emit.c - cases to texts: the language of JSON documents.
  *
- * Listed properties come in their order, each there or not: after property i the rest is one
- * of n choices, built once as a rule for each i.  All other names follow in any order.  Every
- * array and object is a rule, so that what many places share exists once. */
+ * Listed properties come in their order, each there or not: after property i the rest
+ * is one of n choices, built once as a rule for each i.  All other names follow in any
+ * order.  Every array and object is a rule, so that what many places share exists
+ * once. */
 #include "grammar/schema_internal.h"
 
 enum {
@@ -24,10 +25,10 @@ static hone_expr quoted(schema_ctx *c, hone_expr inside)
     return hone_expr_token(c->x, cat3(c, byte(c, '"'), inside, byte(c, '"')));
 }
 
-/* -- objects -------------------------------------------------------------------------- */
+/* -- objects ---------------------------------------------------------------------- */
 
-/* Rules of an object: at[i * n_count + k]: what may follow the opening brace or a comma when
- * properties from i on are left and k (at most n_count - 1) were written. */
+/* Rules of an object: at[i * n_count + k]: what may follow the opening brace or a comma
+ * when properties from i on are left and k (at most n_count - 1) were written. */
 typedef struct object_rules {
     const schema_case *k;
     const schema_object *o;
@@ -174,7 +175,7 @@ static hone_expr object(schema_ctx *c, schema_case *k)
     return hone_expr_cat(c->x, byte(c, '{'), inside);
 }
 
-/* -- arrays ----------------------------------------------------------------------------- */
+/* -- arrays ----------------------------------------------------------------------- */
 
 /* Item i as it may be: all of the goal, or only what `contains` asks for. */
 static hone_expr item(schema_ctx *c, const schema_case *k, size_t i, bool wanted)
@@ -216,8 +217,8 @@ static hone_expr array(schema_ctx *c, const schema_case *k)
     return hone_expr_cat(x, byte(c, '['), inside);
 }
 
-/* With `contains`: at[f] is the rest when f of the wanted items are there, item by item from
- * the last place that matters to the first. */
+/* With `contains`: at[f] is the rest when f of the wanted items are there, item by item
+ * from the last place that matters to the first. */
 static hone_expr array_containing(schema_ctx *c, const schema_case *k)
 {
     hone_exprs *x = c->x;
@@ -263,7 +264,7 @@ static hone_expr array_containing(schema_ctx *c, const schema_case *k)
     return hone_expr_cat(x, byte(c, '['), at[0]);
 }
 
-/* -- values ------------------------------------------------------------------------------ */
+/* -- values ----------------------------------------------------------------------- */
 
 static hone_expr scalars(schema_ctx *c, const schema_goal *g)
 {

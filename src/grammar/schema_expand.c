@@ -1,8 +1,8 @@
 /* schema_expand.c - a conjunction of schemas to cases without branching keywords.
  *
- * Schemas are worked off a list.  What branches (anyOf, oneOf, if, dependencies, enum values
- * of several kinds) copies the case and goes on with each alternative; cases that contradict
- * themselves are dropped as soon as it shows. */
+ * Schemas are worked off a list.  What branches (anyOf, oneOf, if, dependencies, enum
+ * values of several kinds) copies the case and goes on with each alternative; cases
+ * that contradict themselves are dropped as soon as it shows. */
 #include <string.h>
 
 #include "grammar/number.h"
@@ -57,7 +57,7 @@ static hone_expr narrow(schema_ctx *c, hone_expr now, hone_expr whole, hone_expr
     return now == whole ? e : hone_expr_and(c->x, now, e);
 }
 
-/* -- keywords that hold directly -------------------------------------------------------- */
+/* -- keywords that hold directly -------------------------------------------------- */
 
 static unsigned type_mask(schema_ctx *c, const json_t *schema, const json_t *name,
                           bool *integer)
@@ -210,7 +210,7 @@ static void apply_base(schema_ctx *c, schema_case *k, const json_t *s)
     if (k->string == HONE_EXPR_NONE) k->types &= ~(unsigned)JSON_TYPE_STRING;
 }
 
-/* -- keywords that branch ----------------------------------------------------------------- */
+/* -- keywords that branch --------------------------------------------------------- */
 
 /* No value satisfies both. */
 static bool exclusive(schema_ctx *c, const json_t *a, const json_t *b)
@@ -397,7 +397,7 @@ static bool apply_key(schema_ctx *c, schema_case *k, const schema_todo *item,
     return true;
 }
 
-/* -- the list ------------------------------------------------------------------------------ */
+/* -- the list --------------------------------------------------------------------- */
 
 static bool is_one_of(const char *key, const char *const *list)
 {
@@ -455,8 +455,8 @@ static const schema_todo *unfold(schema_ctx *c, schema_case *k, const json_t *s,
     k->types &= hone_schema_types(c, s, &only_integer);
     if (only_integer && k->types & JSON_TYPE_NUMBER)
         k->number = narrow(c, k->number, c->number, c->integer);
-    /* gathered backwards, then turned around; conditions come last, so that what they list
-     * stands behind what the schema itself lists */
+    /* gathered backwards, then turned around; conditions come last, so that what they
+     * list stands behind what the schema itself lists */
     const schema_todo *back = NULL;
     const char *key;
     json_t *v;

@@ -1,15 +1,16 @@
 /* schema_goal.c - goals: kept once, expanded once, and whether they have any value.
  *
- * A value must be finite, so a goal that needs itself has none: while a goal is asked about,
- * a question about it is answered "no".  Answers that rest on such an assumption are not kept,
- * except at the outermost question, where all assumptions have been settled. */
+ * A value must be finite, so a goal that needs itself has none: while a goal is asked
+ * about, a question about it is answered "no".  Answers that rest on such an assumption
+ * are not kept, except at the outermost question, where all assumptions have been
+ * settled. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "grammar/schema_internal.h"
 
-/* -- identity ------------------------------------------------------------------------- */
+/* -- identity --------------------------------------------------------------------- */
 
 static uint32_t id_of(schema_ctx *c, const json_t *schema)
 {
@@ -102,7 +103,7 @@ const schema_case *hone_schema_cases(schema_ctx *c, schema_goal *g)
     return g->cases;
 }
 
-/* -- items ---------------------------------------------------------------------------- */
+/* -- items ------------------------------------------------------------------------ */
 
 /* The prefix of an array schema, and what holds behind it (NULL: anything). */
 static const json_t *prefix_of(schema_ctx *c, const json_t *s, const json_t **rest)
@@ -149,7 +150,7 @@ schema_goal *hone_schema_item(schema_ctx *c, const schema_case *k, size_t i,
     return hone_schema_goal(c, lit, n);
 }
 
-/* -- whether there is a value ------------------------------------------------------------ */
+/* -- whether there is a value ----------------------------------------------------- */
 
 bool hone_schema_case_array_sat(schema_ctx *c, const schema_case *k)
 {

@@ -2,10 +2,11 @@
  *
  * A goal is a conjunction of schemas, each as it is or negated: what one place of the
  * document must satisfy.  Goals are shared: the same conjunction is one goal, so that
- * recursion ends.  A goal expands to cases (schema_expand.c, schema_negate.c), each a plain
- * list of constraints by type without anyOf, $ref, not and the like; the goal's values are the
- * union of its cases' values.  The children of a case (properties, items) are goals again
- * (schema_object.c, schema_goal.c).  From cases texts are built (schema_emit.c).
+ * recursion ends.  A goal expands to cases (schema_expand.c, schema_negate.c), each a
+ * plain list of constraints by type without anyOf, $ref, not and the like; the goal's
+ * values are the union of its cases' values.  The children of a case (properties,
+ * items) are goals again (schema_object.c, schema_goal.c).  From cases texts are built
+ * (schema_emit.c).
  *
  * All memory is one arena and the expression store; nothing here outlives compiling. */
 #ifndef HONE_GRAMMAR_SCHEMA_INTERNAL_H
@@ -221,7 +222,8 @@ void hone_schema_keep_scalars(schema_ctx *c, schema_case *k, const json_t *value
 hone_expr hone_schema_value(schema_ctx *c, schema_goal *g);
 void hone_schema_emit_rules(schema_ctx *c);
 
-/* formats.c: the pattern of a format, NULL for an unknown one. */
-const char *hone_schema_format(const char *name);
+/* formats.c: the pattern of a format; NULL for an unknown one, or *refused: one that is
+ * known but has no pattern. */
+const char *hone_schema_format(const char *name, bool *refused);
 
 #endif

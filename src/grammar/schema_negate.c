@@ -1,9 +1,10 @@
-/* schema_negate.c - what fails a schema: one alternative for each keyword that may fail.
+/* schema_negate.c - what fails a schema: one alternative for each keyword that may
+ * fail.
  *
  * Complements of number and string keywords are complements of languages; a failing
- * `properties` is a property that is there and fails; and so on.  What has no exact form
- * (a negated uniqueItems, items behind prefixItems) is refused, unless the types that are
- * left make it irrelevant. */
+ * `properties` is a property that is there and fails; and so on.  What has no exact
+ * form (a negated uniqueItems, items behind prefixItems) is refused, unless the types
+ * that are left make it irrelevant. */
 #include <string.h>
 
 #include "grammar/number.h"
@@ -162,7 +163,7 @@ void hone_schema_negate(schema_ctx *c, const schema_case *k, const json_t *s,
     }
 }
 
-/* -- single keywords ----------------------------------------------------------------------- */
+/* -- single keywords -------------------------------------------------------------- */
 
 static hone_expr narrow(schema_ctx *c, hone_expr now, hone_expr whole, hone_expr e)
 {

@@ -1,5 +1,5 @@
-/* schema_object.c - the properties of a case: listed names in their order, and classes of all
- * other names. */
+/* schema_object.c - the properties of a case: listed names in their order, and classes
+ * of all other names. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -152,7 +152,7 @@ static void goal_of_name(schema_ctx *c, const schema_case *k, schema_property *p
     p->goal = hone_schema_goal(c, l->lit, l->n);
 }
 
-/* -- names that are not listed ----------------------------------------------------------- */
+/* -- names that are not listed ---------------------------------------------------- */
 
 typedef struct class_in_work {
     hone_expr names;
@@ -259,10 +259,10 @@ schema_object *hone_schema_object(schema_ctx *c, schema_case *k)
     return hone_schema_failed(c) ? NULL : o;
 }
 
-/* -- a property that must exist ------------------------------------------------------------- */
+/* -- a property that must exist --------------------------------------------------- */
 
-/* k->some asks for a property among some names: one case for each listed name; a name that
- * is not listed cannot be asked for. */
+/* k->some asks for a property among some names: one case for each listed name; a name
+ * that is not listed cannot be asked for. */
 static void split_some(schema_ctx *c, schema_case k)
 {
     const schema_list *some = k.some;

@@ -1,4 +1,5 @@
-/* schema_ref.c - drafts and the keywords they know, $ref, and what is made only once. */
+/* schema_ref.c - drafts and the keywords they know, $ref, and what is made only
+ * once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +49,7 @@ const json_t *hone_schema_get(const schema_ctx *c, const json_t *schema,
     return v && hone_schema_knows(c, key) ? v : NULL;
 }
 
-/* -- references ------------------------------------------------------------------------ */
+/* -- references ------------------------------------------------------------------- */
 
 static int hex(char c)
 {
@@ -183,7 +184,7 @@ const json_t *hone_schema_resolve(schema_ctx *c, const json_t *schema)
     return to;
 }
 
-/* -- once ------------------------------------------------------------------------------- */
+/* -- once ------------------------------------------------------------------------- */
 
 bool hone_schema_put_address(schema_ctx *c, hone_map *m, const void *p, int32_t v)
 {

@@ -77,7 +77,10 @@ hone_expr hone_schema_string(schema_ctx *c, const json_t *schema, const char *ke
     const char *s = json_string_value(v);
     size_t len = json_string_length(v);
     if (strcmp(key, "format") == 0) {
-        s = hone_schema_format(s);
+        bool refused;
+        s = hone_schema_format(s, &refused);
+        if (refused)
+            hone_schema_fail(c, HONE_E_UNSUPPORTED, schema, key, "not a regular one");
         if (!s) return c->all;
         len = strlen(s);
     }

@@ -65,7 +65,7 @@ static hone_grammar *case_grammar(const json_t *one)
     return g;
 }
 
-/* -- texts --------------------------------------------------------------------------------- */
+/* -- texts ------------------------------------------------------------------------ */
 
 static void accepts_what_the_validator_accepts(void **state)
 {
@@ -203,7 +203,7 @@ static void white_space_is_a_blank_or_an_indented_line(void **state)
     hone_grammar_free(g);
 }
 
-/* -- refusals ------------------------------------------------------------------------------ */
+/* -- refusals --------------------------------------------------------------------- */
 
 static void refusals_name_the_place(void **state)
 {
@@ -271,7 +271,7 @@ static void broken_sources_fail(void **state)
                  HONE_E_UNSUPPORTED, "no text");
 }
 
-/* -- sizes --------------------------------------------------------------------------------- */
+/* -- sizes ------------------------------------------------------------------------ */
 
 static void counters_cost_nothing(void **state)
 {
@@ -349,7 +349,7 @@ static void long_texts_do_not_pile_up(void **state)
     hone_grammar_free(g);
 }
 
-/* -- states -------------------------------------------------------------------------------- */
+/* -- states ----------------------------------------------------------------------- */
 
 static void states_fork_and_go_back(void **state)
 {
@@ -400,7 +400,7 @@ static void forced_bytes_are_found(void **state)
     hone_grammar_free(g);
 }
 
-/* -- masks --------------------------------------------------------------------------------- */
+/* -- masks ------------------------------------------------------------------------ */
 
 typedef struct fixture {
     hone_model *model;
@@ -540,7 +540,7 @@ static void end_tokens_only_where_a_text_may_end(void **state)
     close_fixture(&f);
 }
 
-/* -- threads --------------------------------------------------------------------------------- */
+/* -- threads ---------------------------------------------------------------------- */
 
 typedef struct worker {
     const fixture *f;
