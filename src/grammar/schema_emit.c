@@ -34,6 +34,7 @@ typedef struct object_rules {
     const schema_object *o;
     const bool *usable; /* listed properties that have a value */
     hone_expr others;   /* a name, a colon and a value, not listed */
+    hone_expr needed;   /* of them, those of which one must come, if k->need */
     hone_expr end;
     uint32_t n_count;
     hone_expr *at;
@@ -45,12 +46,14 @@ static hone_expr pair(schema_ctx *c, hone_expr name, schema_goal *g)
 }
 
 /* All pairs whose names are not listed. */
-static hone_expr other_pairs(schema_ctx *c, const schema_object *o)
+static hone_expr other_pairs(schema_ctx *c, const schema_object *o, hone_expr among)
 {
     hone_expr e = HONE_EXPR_NONE;
     for (size_t i = 0; i < o->n_class && !hone_schema_failed(c); i++) {
         if (!hone_schema_sat(c, o->class_of[i].goal)) continue;
-        const hone_expr name = quoted(c, o->class_of[i].names);
+        const hone_expr names = hone_expr_and(c->x, among, o->class_of[i].names);
+        if (!hone_expr_alive(c->x, names)) continue;
+        const hone_expr name = quoted(c, names);
         e = hone_expr_alt(c->x, e, pair(c, name, o->class_of[i].goal));
     }
     return e;
@@ -67,6 +70,7 @@ static bool may_end(const object_rules *r, size_t i, uint32_t n)
     for (; i < r->o->n_property; i++) {
         if (r->o->property[i].required) return false;
     }
+    if (r->k->need) return false;
     return !counted(r->k) || (n >= r->k->min_props && n <= r->k->max_props);
 }
 
@@ -92,6 +96,12 @@ static hone_expr only_others(schema_ctx *c, const object_rules *r, uint32_t n)
 {
     const hone_expr next = hone_expr_cat(c->x, c->comma, r->others);
     uint32_t min = 0, max = HONE_EXPR_MANY;
+    if (r->k->need) {
+        const hone_expr before = hone_expr_repeat(
+            c->x, hone_expr_cat(c->x, r->others, c->comma), 0, HONE_EXPR_MANY);
+        const hone_expr after = hone_expr_repeat(c->x, next, 0, HONE_EXPR_MANY);
+        return cat3(c, before, r->needed, hone_expr_cat(c->x, after, r->end));
+    }
     if (counted(r->k)) {
         if (r->k->max_props != SCHEMA_NO_MAX) {
             if (n >= r->k->max_props) return HONE_EXPR_NONE;
@@ -143,7 +153,8 @@ static hone_expr object(schema_ctx *c, schema_case *k)
     const schema_object *o = hone_schema_object(c, k);
     if (!o) return HONE_EXPR_NONE;
     object_rules r = {.k = k, .o = o, .n_count = 1};
-    r.others = other_pairs(c, o);
+    r.others = other_pairs(c, o, HONE_EXPR_ANY);
+    if (k->need) r.needed = other_pairs(c, o, k->need->names);
     r.end = hone_expr_cat(c->x, c->ws, byte(c, '}'));
     if (counted(k)) {
         const uint32_t top =

@@ -94,6 +94,7 @@ typedef struct schema_case {
     const schema_list *property; /* .name must satisfy .lit, if there */
     const schema_list *key;      /* propertyNames */
     const schema_list *some;     /* a property among .names must satisfy .lit */
+    const schema_list *need;     /* one name that is not listed is among .names */
     const schema_list *arrays;   /* schemas whose item keywords hold */
     const schema_list *contains; /* .min to .max items satisfy .lit */
     uint32_t min_props, max_props, min_items, max_items;

@@ -135,7 +135,8 @@ static void negate_key(schema_ctx *c, const schema_case *k, const json_t *s,
                                 rest);
     } else if (strcmp(key, "if") == 0) {
         negate_if(c, k, s, rest);
-    } else if (strcmp(key, "required") == 0 || strcmp(key, "properties") == 0) {
+    } else if (strcmp(key, "required") == 0 || strcmp(key, "properties") == 0 ||
+               strcmp(key, "patternProperties") == 0) {
         negate_each(c, k, item, rest);
     } else if (strcmp(key, "unevaluatedItems") == 0 || key[0] == '$') {
         if (strcmp(key, "$dynamicRef") == 0 || strcmp(key, "$recursiveRef") == 0)
@@ -332,6 +333,13 @@ static bool negate_objects(schema_ctx *c, schema_case *k, const schema_todo *t)
                                   .names = hone_schema_other_names(c, s)};
         k->some = hone_schema_list(c, k->some, item);
         return true;
+    }
+    if (strcmp(key, "patternProperties") == 0) {
+        const json_t *sub = json_object_getn(v, t->name.s, t->name.len);
+        const hone_expr names = hone_schema_pattern(c, s, key, t->name.s, t->name.len);
+        const schema_list item = {.lit = {sub, true}, .names = names};
+        k->some = hone_schema_list(c, k->some, item);
+        return !hone_schema_failed(c);
     }
     hone_schema_fail(c, HONE_E_UNSUPPORTED, s, key, "cannot be negated");
     return false;

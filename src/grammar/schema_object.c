@@ -261,8 +261,20 @@ schema_object *hone_schema_object(schema_ctx *c, schema_case *k)
 
 /* -- a property that must exist --------------------------------------------------- */
 
-/* k->some asks for a property among some names: one case for each listed name; a name
- * that is not listed cannot be asked for. */
+/* Whether a name that is not listed may be among those. */
+static bool open_among(schema_ctx *c, const schema_object *o, const schema_list *some)
+{
+    for (size_t i = 0; i < o->n_class && !hone_schema_failed(c); i++) {
+        const hone_expr both = hone_expr_and(c->x, o->class_of[i].names, some->names);
+        if (hone_expr_alive(c->x, both) && hone_schema_sat(c, o->class_of[i].goal))
+            return true;
+    }
+    return false;
+}
+
+/* k->some asks for a property among some names: one case for each listed name, and one
+ * for the others.  There only names can be asked for, not values: a name may come
+ * twice, and the later value counts. */
 static void split_some(schema_ctx *c, schema_case k)
 {
     const schema_list *some = k.some;
@@ -270,14 +282,16 @@ static void split_some(schema_ctx *c, schema_case k)
     schema_case probe = k;
     schema_object *o = hone_schema_object(c, &probe);
     if (!o) return;
-    for (size_t i = 0; i < o->n_class && !hone_schema_failed(c); i++) {
-        const hone_expr both = hone_expr_and(c->x, o->class_of[i].names, some->names);
-        if (hone_expr_alive(c->x, both)) {
-            hone_schema_fail(c, HONE_E_UNSUPPORTED, some->lit.schema,
-                             "additionalProperties",
+    if (open_among(c, o, some)) {
+        const bool any_value = some->lit.negated && json_is_false(some->lit.schema);
+        if (!any_value || k.need || k.min_props > 0 || k.max_props != SCHEMA_NO_MAX) {
+            hone_schema_fail(c, HONE_E_UNSUPPORTED, some->lit.schema, "properties",
                              "cannot be negated beside open names");
             return;
         }
+        schema_case other = k;
+        other.need = some;
+        hone_schema_finish_case(c, other);
     }
     for (size_t i = 0; i < o->n_property && !hone_schema_failed(c); i++) {
         if (!matches(c, some->names, o->property[i].name)) continue;

@@ -164,6 +164,15 @@ HAND = [
     ({'type': 'object', 'not': {'required': ['a']}}, ['{}', '{"b": 1}', '{"a": 1}', '{"\\u0061": 1}']),
     ({'type': 'object', 'not': {'properties': {'a': {'type': 'string'}}, 'required': ['a']}},
      ['{}', '{"a": 1}', '{"a": "x"}', '{"b": 1}']),
+    ({'type': 'object', 'properties': {'a': {}}, 'not': {'properties': {'a': {}}, 'additionalProperties': False}},
+     ['{}', '{"a": 1}', '{"b": 1}', '{"a": 1, "b": 2}', '{"\\u0061": 1}', '{"a": 1, "b": 2, "c": 3}']),
+    ({'oneOf': [{'type': 'object', 'properties': {'a': {'type': 'string'}}, 'additionalProperties': False},
+                {'type': 'object', 'properties': {'b': {'type': 'string'}}, 'additionalProperties': False}]},
+     ['{}', '{"a": "x"}', '{"b": "x"}', '{"a": "x", "b": "y"}', '{"a": 1}', '{"c": "x"}']),
+    ({'oneOf': [{'type': 'object', 'properties': {'a': {'type': 'string'}}},
+                {'type': 'object', 'properties': {'a': {'type': 'string'}, 'b': {}}, 'additionalProperties': False}]},
+     ['{}', '{"a": "x"}', '{"a": "x", "b": 1}', '{"a": "x", "c": 1}', '{"c": 1}', '{"a": 1, "c": 1}']),
+    ({'type': 'object', 'not': {'patternProperties': {'^x': False}}}, ['{}', '{"x": 1}', '{"a": 1}', '{"a": 1, "xy": 2}']),
     ({'type': 'array', 'not': {'items': {'type': 'integer'}}}, ['[]', '[1]', '["a"]', '[1, "a", 2]']),
     ({'not': {'anyOf': [{'type': 'object'}, {'type': 'array'}, {'minimum': 10}]}}, ['{}', '[]', '9', '10', '"a"']),
     ({'if': {'properties': {'t': {'const': 'n'}}, 'required': ['t']}, 'then': {'properties': {'v': {'type': 'number'}}},
@@ -421,7 +430,7 @@ def diff(hone, n, model, seed):
 
 def main():
     if len(sys.argv) > 3 and sys.argv[1] == '--diff':
-        diff(sys.argv[2], int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None,
+        diff(sys.argv[2], int(sys.argv[3]), (sys.argv[4] if len(sys.argv) > 4 else "") or None,
              int(sys.argv[5]) if len(sys.argv) > 5 else 1)
         return
     cases = [{'schema': s, 'texts': [[t, accepted(s, t)] for t in texts]} for s, texts in HAND]
