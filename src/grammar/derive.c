@@ -134,12 +134,17 @@ static void counted_loop(hone_exprs *x, hone_expr e, hone_expr *next)
         hone_expr_nullable(x, then)) {
         return;
     }
+    hone_byteset one, other;
+    hone_expr_borders(x, rep.a, &one);
+    hone_expr_borders(x, then, &other);
     uint32_t elsewhere = 0;
+    bool counts = false;
     for (unsigned b = 0; b < 256; b++) {
-        if (!next[b] || hone_expr_derive(x, rep.a, b) != HONE_EXPR_EMPTY ||
-            hone_expr_derive(x, then, b) != HONE_EXPR_NONE) {
-            elsewhere |= x->kind_of[b];
+        if (hone_byteset_has(&one, b) || hone_byteset_has(&other, b)) {
+            counts = hone_expr_derive(x, rep.a, b) == HONE_EXPR_EMPTY &&
+                     hone_expr_derive(x, then, b) == HONE_EXPR_NONE;
         }
+        if (!counts || !next[b]) elsewhere |= x->kind_of[b];
     }
     next[256] = ~elsewhere;
     next[257] = rep.n;
