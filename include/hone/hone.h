@@ -6,6 +6,7 @@
 #include "hone/chat.h"
 #include "hone/engine.h"
 #include "hone/generate.h"
+#include "hone/grammar.h"
 #include "hone/hub.h"
 #include "hone/machine.h"
 #include "hone/model.h"

@@ -35,7 +35,7 @@ says() {
 
 says help_lists_commands 'answer a prompt' "$hone" --help
 says version_is_printed 'hone ' "$hone" --version
-for c in run pull list rm show plan tokens render dump doctor bench synth; do
+for c in run pull list rm show plan tokens render dump doctor bench synth grammar; do
     says "help_of_$c" "usage: hone $c" "$hone" "$c" --help
 done
 says help_takes_a_command 'usage: hone show' "$hone" help show
@@ -71,6 +71,18 @@ fails unknown_pull_is_named 1 'pull nothing' "$hone" pull nothing
 fails bad_hub_name_is_named 1 'expected hf:ORG/REPO' "$hone" pull hf:one
 fails pull_without_python_says_what_to_do 1 'give a model by its path' env PATH=/nowhere "$hone" pull smollm2-135m-instruct
 fails pull_needs_a_folder 1 "make folder /proc/no" env XDG_CACHE_HOME=/proc/no "$hone" pull hf:a/b:c.gguf
+printf '{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}' >"$dir/s.json"
+printf '{"items":{"uniqueItems":true}}' >"$dir/bad.json"
+printf '"{\\"a\\": 1}"\n"{\\"a\\": x}"\n"{\\"a\\": 1"\n' >"$dir/texts.jsonl"
+says grammar_compiles '{"ok":true,"states":' "$hone" grammar --schema "$dir/s.json"
+fails grammar_names_place_and_keyword 1 "/items: 'uniqueItems'" "$hone" grammar --schema "$dir/bad.json"
+fails grammar_wants_one_source 2 'give one of' "$hone" grammar --schema "$dir/s.json" --regex a
+"$hone" grammar --schema "$dir/s.json" --jsonl <"$dir/texts.jsonl" | cut -d, -f1,2 >"$dir/out"
+printf '{"accepted":true,"rejected_at":null\n{"accepted":false,"rejected_at":6\n{"accepted":false,"rejected_at":null\n' | cmp -s - "$dir/out"
+ok grammar_checks_texts $?
+printf 'yes\nno\n' >"$dir/choices"
+[ "$(echo '"no"' | "$hone" grammar --choices "$dir/choices" --jsonl | cut -d, -f1)" = '{"accepted":true' ]
+ok grammar_reads_choices $?
 fails rm_refuses_what_it_does_not_hold 1 'not in the cache' "$hone" rm nothing
 says show_has_its_contract '"architecture":"llama"' "$hone" show "$data/models/llama.gguf" --json
 says list_of_nothing_is_empty '{"models":[]}' "$hone" list --json

@@ -1,0 +1,260 @@
+/* schema_ref.c - drafts and the keywords they know, $ref, and what is made only
+ * once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "grammar/pattern.h"
+#include "grammar/schema_internal.h"
+
+void hone_schema_read_draft(schema_ctx *c)
+{
+    const char *s = json_string_value(json_object_get(c->root, "$schema"));
+    c->draft = 2020;
+    if (!s) return;
+    if (strstr(s, "draft-03") || strstr(s, "draft-04"))
+        c->draft = 4;
+    else if (strstr(s, "draft-06"))
+        c->draft = 6;
+    else if (strstr(s, "draft-07"))
+        c->draft = 7;
+    else if (strstr(s, "2019-09"))
+        c->draft = 2019;
+}
+
+bool hone_schema_knows(const schema_ctx *c, const char *key)
+{
+    static const struct {
+        const char *key;
+        int first, last;
+    } table[] = {{"const", 6, 9999},           {"contains", 6, 9999},
+                 {"propertyNames", 6, 9999},   {"if", 7, 9999},
+                 {"dependencies", 0, 7},       {"dependentRequired", 2019, 9999},
+                 {"prefixItems", 2020, 9999},  {"dependentSchemas", 2019, 9999},
+                 {"additionalItems", 0, 2019}, {"minContains", 2019, 9999},
+                 {"maxContains", 2019, 9999},  {"unevaluatedItems", 2019, 9999},
+                 {"$dynamicRef", 2020, 9999},  {"unevaluatedProperties", 2019, 9999},
+                 {"$recursiveRef", 2019, 2019}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (strcmp(key, table[i].key) == 0)
+            return c->draft >= table[i].first && c->draft <= table[i].last;
+    }
+    return true;
+}
+
+const json_t *hone_schema_get(const schema_ctx *c, const json_t *schema,
+                              const char *key)
+{
+    const json_t *v = json_object_get(schema, key);
+    return v && hone_schema_knows(c, key) ? v : NULL;
+}
+
+/* -- references ------------------------------------------------------------------- */
+
+static int hex(char c)
+{
+    const char *d = c ? strchr("0123456789abcdef", c | 32) : NULL;
+    return d ? (int)(d - "0123456789abcdef") : -1;
+}
+
+/* One step of a pointer in a URI fragment, unescaped; the rest in *s. */
+static char *take_step(const char **s)
+{
+    char *out = hone_strdup(*s), *w = out;
+    const char *p = *s;
+    if (!out) return NULL;
+    while (*p && *p != '/') {
+        char ch = *p++;
+        if (ch == '%' && hex(p[0]) >= 0 && hex(p[1]) >= 0) {
+            ch = (char)(hex(p[0]) << 4 | hex(p[1]));
+            p += 2;
+        }
+        if (ch == '~' && (*p == '0' || *p == '1')) ch = *p++ == '0' ? '~' : '/';
+        *w++ = ch;
+    }
+    *w = 0;
+    *s = p;
+    return out;
+}
+
+static const json_t *follow(const json_t *at, const char *pointer)
+{
+    while (at && *pointer == '/') {
+        pointer++;
+        char *step = take_step(&pointer);
+        if (!step) return NULL;
+        if (json_is_array(at)) {
+            char *end;
+            const unsigned long i = strtoul(step, &end, 10);
+            at = *step && !*end ? json_array_get(at, i) : NULL;
+        } else {
+            at = json_object_get(at, step);
+        }
+        hone_free(step);
+    }
+    return at;
+}
+
+/* The schema whose $anchor, or old-style "#name" id, is `name`. */
+static const json_t *find_anchor(const json_t *at, const char *name)
+{
+    const char *key;
+    json_t *v;
+    if (json_is_array(at)) {
+        for (size_t i = 0; i < json_array_size(at); i++) {
+            const json_t *r = find_anchor(json_array_get(at, i), name);
+            if (r) return r;
+        }
+        return NULL;
+    }
+    if (!json_is_object(at)) return NULL;
+    static const char *const keys[] = {"$anchor", "$id", "id"};
+    for (int i = 0; i < 3; i++) {
+        const char *s = json_string_value(json_object_get(at, keys[i]));
+        if (s && strcmp(s[0] == '#' && i > 0 ? s + 1 : i == 0 ? s : "", name) == 0) {
+            return at;
+        }
+    }
+    json_object_foreach((json_t *)(uintptr_t)at, key, v)
+    {
+        if (strcmp(key, "enum") == 0 || strcmp(key, "const") == 0) continue;
+        const json_t *r = find_anchor(v, name);
+        if (r) return r;
+    }
+    return NULL;
+}
+
+static bool has_nested_id(const json_t *at, bool root)
+{
+    const char *key;
+    json_t *v;
+    if (json_is_array(at)) {
+        for (size_t i = 0; i < json_array_size(at); i++) {
+            if (has_nested_id(json_array_get(at, i), false)) return true;
+        }
+        return false;
+    }
+    if (!json_is_object(at)) return false;
+    const char *s = json_string_value(json_object_get(at, "$id"));
+    if (!root && s && s[0] != '#') return true;
+    json_object_foreach((json_t *)(uintptr_t)at, key, v)
+    {
+        if (strcmp(key, "enum") && strcmp(key, "const") && has_nested_id(v, false))
+            return true;
+    }
+    return false;
+}
+
+static size_t base_length(const char *uri)
+{
+    return strcspn(uri, "#");
+}
+
+const json_t *hone_schema_resolve(schema_ctx *c, const json_t *schema)
+{
+    const json_t *ref = json_object_get(schema, "$ref");
+    const char *s = json_string_value(ref);
+    if (!s) {
+        hone_schema_fail(c, HONE_E_FORMAT, schema, "$ref", "not a string");
+        return NULL;
+    }
+    const char *id = json_string_value(json_object_get(c->root, "$id"));
+    if (!id) id = json_string_value(json_object_get(c->root, "id"));
+    const size_t n = base_length(s);
+    if (n > 0) { /* an absolute reference to this very document is local */
+        if (!id || base_length(id) != n || memcmp(s, id, n) != 0) {
+            hone_schema_fail(c, HONE_E_UNSUPPORTED, schema, "$ref",
+                             "only references within the schema");
+            return NULL;
+        }
+    }
+    if (has_nested_id(c->root, true)) {
+        hone_schema_fail(c, HONE_E_UNSUPPORTED, schema, "$ref",
+                         "references in a schema with embedded $id");
+        return NULL;
+    }
+    const char *fragment = s[n] == '#' ? s + n + 1 : "";
+    const json_t *to = *fragment == '/' || !*fragment ? follow(c->root, fragment)
+                                                      : find_anchor(c->root, fragment);
+    if (!to) hone_schema_fail(c, HONE_E_FORMAT, schema, "$ref", "leads nowhere");
+    if (to && !json_is_object(to) && !json_is_boolean(to)) {
+        hone_schema_fail(c, HONE_E_FORMAT, schema, "$ref", "leads to no schema");
+        return NULL;
+    }
+    return to;
+}
+
+/* -- once ------------------------------------------------------------------------- */
+
+bool hone_schema_put_address(schema_ctx *c, hone_map *m, const void *p, int32_t v)
+{
+    const void **key = hone_schema_alloc(c, 1, sizeof *key);
+    if (!key) return false;
+    *key = p;
+    if (hone_map_put(m, (const char *)key, sizeof *key, v, NULL, c->err)) {
+        hone_schema_fail(c, HONE_E_NOMEM, NULL, "schema", "out of memory");
+        return false;
+    }
+    return true;
+}
+
+hone_expr hone_schema_pattern(schema_ctx *c, const json_t *at, const char *key,
+                              const char *s, size_t len)
+{
+    const int32_t known = hone_map_find(&c->patterns, s, len);
+    if (known >= 0) return c->pattern[known];
+    hone_expr e = HONE_EXPR_NONE;
+    hone_error err;
+    const hone_status status =
+        hone_pattern_expr(c->x, s, len, HONE_SPELL_JSON, true, &e, &err);
+    if (status) {
+        hone_schema_fail(c, status, at, key, err.text);
+        return HONE_EXPR_NONE;
+    }
+    if (hone_grow((void **)&c->pattern, &c->cap_pattern, c->n_pattern + 1,
+                  sizeof *c->pattern) ||
+        hone_map_put(&c->patterns, s, len, (int32_t)c->n_pattern, NULL, NULL)) {
+        hone_schema_fail(c, HONE_E_NOMEM, at, key, "out of memory");
+        return HONE_EXPR_NONE;
+    }
+    c->pattern[c->n_pattern++] = e;
+    return e;
+}
+
+/* A schema that only this array or object satisfies. */
+static json_t *make_schema(const json_t *value)
+{
+    const char *key;
+    json_t *v;
+    if (json_is_array(value)) {
+        json_t *items = json_array();
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            v = json_array_get(value, i);
+            json_array_append_new(items, json_pack("{s:[O]}", "enum", v));
+        }
+        return json_pack("{s:s,s:o,s:b,s:b,s:I}", "type", "array", "\x01prefix", items,
+                         "items", 0, "\x01made", 1, "minItems",
+                         (json_int_t)json_array_size(value));
+    }
+    json_t *properties = json_object(), *required = json_array();
+    json_object_foreach((json_t *)(uintptr_t)value, key, v)
+    {
+        json_object_set_new(properties, key, json_pack("{s:[O]}", "enum", v));
+        json_array_append_new(required, json_string(key));
+    }
+    return json_pack("{s:s,s:o,s:o,s:b}", "type", "object", "properties", properties,
+                     "required", required, "additionalProperties", 0);
+}
+
+const json_t *hone_schema_of_value(schema_ctx *c, const json_t *value)
+{
+    const int32_t known = hone_map_find(&c->values, (const char *)&value, sizeof value);
+    if (known >= 0) return json_array_get(c->made, (size_t)known);
+    json_t *schema = make_schema(value);
+    if (!schema || json_array_append_new(c->made, schema)) {
+        hone_schema_fail(c, HONE_E_NOMEM, NULL, "enum", "out of memory");
+        return NULL;
+    }
+    const int32_t at = (int32_t)json_array_size(c->made) - 1;
+    return hone_schema_put_address(c, &c->values, value, at) ? schema : NULL;
+}
