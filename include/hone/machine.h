@@ -54,7 +54,7 @@ HONE_API int hone_self_test(void (*fn)(void *ctx, const char *name), void *ctx);
 
 /* Bytes that running a model takes, by kind. */
 typedef struct hone_plan_info {
-    uint64_t weights_bytes; /* mapped from the file */
+    uint64_t weights_bytes; /* packed, or mapped from the file */
     uint64_t kv_bytes;      /* for n_sequence sequences of n_ctx tokens, full */
     uint64_t step_bytes;    /* activations and scratch */
     uint64_t tokenizer_bytes;

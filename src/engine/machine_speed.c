@@ -205,12 +205,17 @@ hone_status hone_plan_model(const hone_model *m, int n_ctx, const char *kv_type,
     const hone_step_limits limits = {n_thread, batch, n_out, n_ctx};
     hone_kernels k;
     hone_kernels_init(&k, hone_cpu_flags());
-    const hone_status s = hone_executor_plan(p, &k, &layout, &limits, &step, err);
+    size_t packed = 0;
+    hone_status s = hone_executor_plan(p, &k, &layout, &limits, &step, err);
+    if (!s) s = hone_pack_plan(p, &k, &packed, err);
     hone_kv_layout_release(&layout);
     if (s) return s;
+    /* what is packed leaves the mapping */
+    uint64_t weights = hone_model_get_info(m)->weight_bytes;
+    if (packed) weights = weights - (uint64_t)hone_program_weight_bytes(p) + packed;
     const hone_tokenizer *tok = hone_model_tokenizer(m);
     *out = (hone_plan_info){
-        .weights_bytes = hone_model_get_info(m)->weight_bytes,
+        .weights_bytes = weights,
         .kv_bytes = kv,
         .step_bytes = step,
         .tokenizer_bytes = tok ? hone_tokenizer_memory(tok) : 0,
