@@ -101,3 +101,9 @@ int32_t hone_map_find(const hone_map *m, const char *key, size_t len)
     const hone_map_entry *e = slot_of(m->entries, m->cap, key, len, hash);
     return e->key ? e->value : -1;
 }
+
+void hone_map_prefetch(const hone_map *m, const char *key, size_t len)
+{
+    if (m->len == 0) return;
+    __builtin_prefetch(&m->entries[hash_bytes(key, len, m->seed) & (m->cap - 1)]);
+}

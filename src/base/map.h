@@ -35,4 +35,8 @@ HONE_MUST_CHECK hone_status hone_map_put(hone_map *m, const char *key, size_t le
 /* The value, or -1 when the key is absent (values are >= 0). */
 int32_t hone_map_find(const hone_map *m, const char *key, size_t len);
 
+/* Begin to fetch what a find of this key will read first.  In a large map a find waits
+ * for memory; a loop that knows its next keys does not have to. */
+void hone_map_prefetch(const hone_map *m, const char *key, size_t len);
+
 #endif

@@ -43,30 +43,60 @@ static hone_status set_pieces(hone_tokenizer *t, const hone_vocab *v, hone_error
     return HONE_OK;
 }
 
-/* The space between two pieces is the first one that both sides are not empty around. */
+/* The two parts of a merge "a b": the blank between them is the first that has something
+ * in front of it.  Without one the second part is empty. */
+static void split_merge(hone_slice m, hone_slice *left, hone_slice *right)
+{
+    const char *space = m.len > 1 ? memchr(m.data + 1, ' ', m.len - 1) : NULL;
+    const size_t n = space ? (size_t)(space - m.data) : 0;
+    *left = (hone_slice){m.data, n};
+    *right = (hone_slice){m.data + n + 1, space ? m.len - n - 1 : 0};
+}
+
+static hone_slice join(hone_buf *b, hone_slice left, hone_slice right)
+{
+    hone_buf_reset(b);
+    hone_buf_append(b, left.data, left.len);
+    hone_buf_append(b, right.data, right.len);
+    return (hone_slice){b->data, b->len};
+}
+
+/* What add_merges will look up for m. */
+static void prefetch_merge(const hone_tokenizer *t, hone_slice m, hone_buf *joined)
+{
+    hone_slice left, right;
+    split_merge(m, &left, &right);
+    const hone_slice both = join(joined, left, right);
+    hone_map_prefetch(&t->map, left.data, left.len);
+    hone_map_prefetch(&t->map, right.data, right.len);
+    hone_map_prefetch(&t->map, both.data, both.len);
+}
+
 static hone_status add_merges(hone_tokenizer *t, const hone_vocab *v, hone_error *err)
 {
+    enum {
+        AHEAD = 8 /* merges whose parts are fetched before they are looked up */
+    };
     hone_buf joined;
     hone_buf_init(&joined, 1 << 20);
     hone_status s = HONE_OK;
     for (size_t i = 0; i < v->n_merge && !s; i++) {
+        hone_slice left, right;
         const hone_slice m = v->merge[i];
-        const char *space = m.len > 1 ? memchr(m.data + 1, ' ', m.len - 1) : NULL;
-        const size_t left_len = space ? (size_t)(space - m.data) : 0;
-        const size_t right_len = space ? m.len - left_len - 1 : 0;
-        hone_buf_reset(&joined);
-        hone_buf_append(&joined, m.data, left_len);
-        if (space) hone_buf_append(&joined, space + 1, right_len);
-        const int32_t left = hone_map_find(&t->map, m.data, left_len);
-        const int32_t right = space ? hone_map_find(&t->map, space + 1, right_len) : -1;
-        const int32_t both = hone_map_find(&t->map, joined.data, joined.len);
-        if (left < 0 || right < 0 || both < 0) {
+        if (i + AHEAD < v->n_merge) prefetch_merge(t, v->merge[i + AHEAD], &joined);
+        split_merge(m, &left, &right);
+        const int32_t a = hone_map_find(&t->map, left.data, left.len);
+        const int32_t b =
+            right.len ? hone_map_find(&t->map, right.data, right.len) : -1;
+        const hone_slice text = join(&joined, left, right);
+        const int32_t both = hone_map_find(&t->map, text.data, text.len);
+        if (a < 0 || b < 0 || both < 0) {
             s = hone_fail(err, HONE_E_FORMAT,
                           "merges: %zu '%.*s' is not in the vocabulary", i,
                           (int)(m.len < 40 ? m.len : 40), m.data);
             break;
         }
-        s = hone_bpe_add_merge(t, left, right, both, (int32_t)i, err);
+        s = hone_bpe_add_merge(t, a, b, both, (int32_t)i, err);
     }
     hone_buf_release(&joined);
     return s;
