@@ -60,7 +60,8 @@ typedef struct hone_acts {
     int16_t *minus; /* one for each 16: minus the sum of q */
 } hone_acts;
 
-#define HONE_ACT_SPARE 4096
+/* Fifteen rows of a stripe in the widest form that is read by sixteens, BF16. */
+#define HONE_ACT_SPARE 8192
 
 static inline int hone_acts_n_group(const hone_acts *a)
 {
