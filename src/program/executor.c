@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "kernel/panel.h"
 #include "program/op_internal.h"
 
 enum {
@@ -232,8 +233,9 @@ static hone_status name_ops(hone_executor *e, hone_error *err)
         e->trace[i].name = p->op[i].name;
         for (int j = 0; j < p->op[i].n_linear; j++) {
             const hone_matrix *w = hone_pack_get(e->pack, i, j);
+            const int rows = w->packed ? HONE_PANEL_ROWS : 1; /* of row_bytes */
             e->trace[i].weight_bytes +=
-                (double)w->row_bytes * (w->packed ? (w->n_row + 15) / 16 : w->n_row);
+                (double)w->row_bytes * ((w->n_row - 1) / rows + 1);
         }
     }
     return HONE_OK;
