@@ -14,14 +14,15 @@
  *
  * with exact integer dots and every + and * of floats a fused multiply-add, so results
  * are the same bits for any tile, any number of rows and any tier. */
+#include "base/mem.h"
 #include "base/status.h"
 #include "kernel/kernel_tiers.h"
 #include "kernel/unpack_tmpl.h"
 
 enum {
     GROUP = HONE_ACT_GROUP,
-    SUBS = GROUP / 32, /* sub-blocks of a group */
-    AHEAD = 6144,
+    SUBS = GROUP / 32,         /* sub-blocks of a group */
+    AHEAD = 6144,              /* bytes between what is fetched and what is read */
     GEMV_COLS = VEC_GEMV_COLS, /* columns that share one unpacking: 4 or 8 */
     GEMV_MAX = 8,              /* columns up to which gemv is used */
     CHUNK_PANELS = 4, /* expanded together: columns are prepared once for all */
@@ -90,6 +91,17 @@ VEC_INLINE vi dot(vi acc, vb w, vb x, traits k)
 
 /* -- gemv ------------------------------------------------------------------------- */
 
+/* What will be read a little later of the planes, which follow one another in memory. */
+VEC_INLINE void prefetch_ahead(const hone_planes *p, size_t s, traits k)
+{
+    const unsigned char *code = p->code + s * code_bytes(k) + AHEAD;
+    vec_prefetch(p->d + s * 64 + AHEAD);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < code_bytes(k); i += HONE_CACHE_LINE) {
+        vec_prefetch(code + i);
+    }
+}
+
 /* One panel times C <= GEMV_COLS columns from t0 on: acc[c] are 16 results. */
 VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const hone_acts *x, int t0,
                            int C, traits k)
@@ -105,8 +117,7 @@ VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const hone_acts *x, in
         }
         for (int i = 0; i < st.n_sub; i++) {
             const size_t s = (size_t)g * SUBS + (size_t)i;
-            vec_prefetch(p->d + s * 64 + AHEAD);
-            const size_t code_bytes = 256;
+            prefetch_ahead(p, s, k);
             vi d[GEMV_COLS][2];
             for (int c = 0; c < C; c++) {
                 d[c][0] = start_of(&col[c], k.by16 ? 2 * i : i, k);
@@ -115,8 +126,6 @@ VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const hone_acts *x, in
 #pragma GCC unroll 4
             for (int j = 0; j < 4; j++) {
                 vb lo, hi;
-                vec_prefetch(p->code + s * code_bytes + (size_t)j * (code_bytes / 4) +
-                             AHEAD);
                 k.pair(p, s, j, &lo, &hi);
                 for (int c = 0; c < C; c++) {
                     const int8_t *q = col[c].q + 32 * i + 4 * j;

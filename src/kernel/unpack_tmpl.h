@@ -168,6 +168,13 @@ typedef struct traits {
     bool by16;        /* scales are for 16 elements */
 } traits;
 
+/* Bytes of a sub-block in the plane `code`. */
+VEC_INLINE size_t code_bytes(traits k)
+{
+    if (k.pair == pair_8bit) return 512;
+    return k.pair == pair_2bit || k.pair == pair_3bit ? 128 : 256;
+}
+
 /* X(name, pair, scale, offset, zero, full, by16) */
 #define QUANTIZED(X)                                                                   \
     X(Q4_0, pair_4bit, scale_half, NULL, 8, false, false)                              \
