@@ -19,6 +19,16 @@ static int split_len(const hone_executor *e)
     return hone_split_pages(e->kv->page_len) * e->kv->page_len;
 }
 
+/* The splits that a row sees something of: *first .. returned value. */
+static int split_range(const hone_executor *e, const hone_attention *a, int row,
+                       int *first)
+{
+    const int position = e->step->position[row];
+    const bool cut = a->window > 0 && position >= a->window;
+    *first = cut ? (position - a->window + 1) / split_len(e) : 0;
+    return position / split_len(e);
+}
+
 /* Splits that each row of a decode step is taken in; 1: each row whole. */
 static int n_split(const hone_executor *e)
 {
@@ -163,10 +173,8 @@ static void decode_split(hone_executor *e, const hone_op *op, int chunk,
     const hone_attention *a = &op->attention;
     const int splits = n_split(e), split = chunk % splits;
     const int g = chunk / splits % a->n_head_kv, row = chunk / splits / a->n_head_kv;
-    const int position = e->step->position[row], last = position / split_len(e);
-    const int first = a->window > 0 && position >= a->window
-                          ? (position - a->window + 1) / split_len(e)
-                          : 0;
+    int first;
+    const int last = split_range(e, a, row, &first);
     if (splits > 1 && (split > last || split < first)) return;
     if (splits == 1 || split == last) write_head(e, op, row, g, s);
 
@@ -184,10 +192,8 @@ static void decode_merge(hone_executor *e, const hone_op *op, int chunk)
 {
     const hone_attention *a = &op->attention;
     const int g = chunk % a->n_head_kv, row = chunk / a->n_head_kv;
-    const int position = e->step->position[row], last = position / split_len(e);
-    const int first = a->window > 0 && position >= a->window
-                          ? (position - a->window + 1) / split_len(e)
-                          : 0;
+    int first;
+    const int last = split_range(e, a, row, &first);
     for (int i = 0; i < group_of(a); i++) {
         const int head = g * group_of(a) + i;
         float *sum = part(e, a, row, head, first);

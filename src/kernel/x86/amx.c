@@ -184,14 +184,6 @@ static double peak_int8_amx(double n_ops)
 {
     const long rounds = (long)(n_ops / (2 * 16384 * 4)) + 1;
     amx_begin(64, 16);
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    _tile_zero(4);
-    _tile_zero(5);
-    _tile_zero(6);
-    _tile_zero(7);
     for (long r = 0; r < rounds; r++) {
         _tile_dpbssd(0, 4, 6);
         _tile_dpbssd(1, 4, 7);

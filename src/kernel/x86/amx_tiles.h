@@ -12,9 +12,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Configure all tiles for this thread: 0 .. 3 results of 16 rows, 4 and 5 activations
- * of x_bytes a row, 6 and 7 weights of w_rows rows.  _tile_release() ends it: a thread
- * that sleeps with tiles in use makes the system save 8 KB. */
+/* Configure and zero all tiles for this thread: 0 .. 3 results of 16 rows, 4 and 5
+ * activations of x_bytes a row, 6 and 7 weights of w_rows rows.  _tile_release() ends it:
+ * a thread that sleeps with tiles in use makes the system save 8 KB. */
 static inline void amx_begin(int x_bytes, int w_rows)
 {
     struct {
