@@ -40,9 +40,12 @@ typedef struct hone_engine_options { /* zero: the default */
     const char *kernels; /* "ref", "avx2", "neon", ...; default: the best */
     int n_batch;         /* rows a step takes at most; default 512 */
     int n_sequence;      /* sequences that may have logits at once, at most n_batch;
-                            default 8, or n_batch if that is less; each takes a row of
-                            logits */
-    int page_len;        /* positions of a page; default 32 */
+                            default 8, or n_batch if that is less */
+    int n_output; /* rows of a step that may have logits; default n_sequence, or 8
+                            if that is more; each takes n_vocab floats */
+    bool cache;   /* keep full pages of all sequences in a prefix cache, the least
+                            recently used give way to pages that are needed */
+    int page_len; /* positions of a page; default 32 */
     /* Asked between steps; true ends the call with HONE_E_CANCELLED.  May be NULL. */
     bool (*interrupt)(void *ctx);
     void *interrupt_ctx;
@@ -110,6 +113,51 @@ HONE_API const float *hone_sequence_logits(const hone_sequence *s);
 
 /* Keep the first n tokens. */
 HONE_API void hone_sequence_truncate(hone_sequence *s, size_t n);
+
+/* A second sequence with the first n tokens of s.  Pages are shared until one of them
+ * writes into one.  E_NOMEM. */
+HONE_API HONE_MUST_CHECK hone_status hone_sequence_fork(hone_sequence **out,
+                                                        const hone_sequence *s,
+                                                        size_t n, hone_error *err);
+
+/* Give an empty sequence what the prefix cache has of the beginning of id[0..n); returns
+ * the tokens it has now. */
+HONE_API size_t hone_sequence_attach(hone_sequence *s, const int32_t *id, size_t n);
+
+/* How many tokens attach would give; nothing is changed. */
+HONE_API size_t hone_engine_cached(const hone_engine *e, const int32_t *id, size_t n);
+
+/* Write the tokens and pages of s to a file, and back into an empty sequence of an engine
+ * with the same model, K/V type and page length.  The file appears whole or not at all.
+ *   E_IO, E_NOMEM
+ *   E_FORMAT   broken, or of another model or layout
+ *   E_LIMIT    no free page, or longer than n_ctx */
+HONE_API HONE_MUST_CHECK hone_status hone_sequence_save(const hone_sequence *s,
+                                                        const char *path,
+                                                        hone_error *err);
+HONE_API HONE_MUST_CHECK hone_status hone_sequence_load(hone_sequence *s,
+                                                        const char *path,
+                                                        hone_error *err);
+
+/* One step, of rows of several sequences. */
+typedef struct hone_step_item {
+    hone_sequence *sequence;
+    const int32_t *id;
+    size_t n;     /* > 0 */
+    size_t n_out; /* the last n_out of them give logits, 0 .. n */
+} hone_step_item;
+
+/* Run all rows of the items in a single step: at most n_batch rows, n_output of them with
+ * logits.  Errors as hone_engine_append; on failure nothing has run. */
+HONE_API HONE_MUST_CHECK hone_status hone_engine_step(hone_engine *e,
+                                                      const hone_step_item *item,
+                                                      size_t n_item, hone_error *err);
+
+/* Output i < n_out of this sequence in the engine's last step: logits [n_vocab], and the
+ * last hidden state after the final norm [d_model] if `hidden` is not NULL.  Borrowed
+ * until the engine runs again; NULL if there is none. */
+HONE_API const float *hone_sequence_output(const hone_sequence *s, size_t i,
+                                           const float **hidden);
 
 /* As append, handing each token's results to fn: logits [n_vocab] and the last hidden
  * state after the final norm [d_model], both borrowed for the call. */

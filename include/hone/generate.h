@@ -11,6 +11,7 @@
 #define HONE_GENERATE_H
 
 #include "hone/engine.h"
+#include "hone/grammar.h"
 
 typedef struct hone_logit_bias {
     int32_t id;
@@ -58,6 +59,13 @@ typedef enum hone_finish {
     HONE_FINISH_CANCELLED, /* the callback or the interrupt said so */
 } hone_finish;
 
+/* How the hidden states of a text become one vector. */
+typedef enum hone_pooling {
+    HONE_POOLING_NONE,
+    HONE_POOLING_MEAN,
+    HONE_POOLING_LAST
+} hone_pooling;
+
 typedef struct hone_logprob {
     int32_t id;
     float logprob; /* natural logarithm, of the model's own distribution */
@@ -71,6 +79,8 @@ typedef struct hone_generate_options {
     bool ignore_end;   /* go on past end tokens */
     bool show_special; /* special tokens are part of the text */
     int n_logprob; /* best alternatives reported for each token, 0 .. 64; -1: none */
+    int n_min;     /* end tokens are not chosen before so many tokens */
+    hone_grammar *grammar; /* the answer keeps to it; borrowed; NULL: none */
 } hone_generate_options;
 HONE_API hone_generate_options hone_generate_options_default(void);
 
