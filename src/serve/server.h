@@ -1,0 +1,33 @@
+/* server.h - what the handlers of all endpoints share.
+ *
+ * Two threads: the loop's (http.h), on which every handler runs, and the engine's, inside
+ * hone_scheduler_run.  Handlers submit requests; the scheduler's events come on the
+ * engine's thread, are copied and posted to the loop (http_post), and are written to the
+ * client there. */
+#ifndef HONE_SERVE_SERVER_H
+#define HONE_SERVE_SERVER_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "hone/hone.h"
+#include "hone/serve.h"
+#include "serve/http.h"
+
+typedef struct metrics metrics; /* metrics.h */
+
+struct hone_server {
+    const hone_model *model;         /* borrowed */
+    const hone_tokenizer *tokenizer; /* the model's; NULL where it has none */
+    hone_engine_info engine_info;    /* n_ctx and so on, fixed */
+    hone_engine *engine, *draft_engine;
+    hone_scheduler *scheduler;
+    http_server *http;
+    metrics *metrics;
+    hone_server_options options; /* strings borrowed from the caller */
+    const char *name;            /* the model's on the wire */
+    int64_t created;             /* seconds since 1970 */
+    pthread_t engine_thread;
+};
+
+#endif
