@@ -183,6 +183,11 @@ void hone_engine_free(hone_engine *e)
     hone_executor_free(e->executor);
     hone_pack_free(e->pack);
     hone_pool_free(e->pool);
+    for (int i = 0; i < e->n_work; i++) {
+        hone_sampler_work_release(&e->work[i]);
+    }
+    hone_free(e->work);
+    hone_grammar_vocab_free(e->vocab);
     hone_prefix_tree_free(e->cache);
     hone_kv_pool_free(e->kv);
     hone_kv_layout_release(&e->layout);
@@ -231,6 +236,43 @@ bool hone_engine_trace_get(const hone_engine *e, int i, hone_op_time *out)
     if (i < 0 || i >= n) return false;
     *out = (hone_op_time){t[i].name, t[i].seconds, t[i].weight_bytes};
     return true;
+}
+
+/* -- what answers need ------------------------------------------------------------ */
+
+hone_status hone_engine_vocab(hone_engine *e, hone_grammar_vocab **v, hone_error *err)
+{
+    const hone_tokenizer *tok = hone_model_tokenizer(e->model);
+    if (!e->vocab) {
+        size_t n;
+        const int32_t *end = hone_model_end_tokens(e->model, &n);
+        if (!tok) {
+            return hone_fail(err, HONE_E_INVALID,
+                             "grammar: the model has no tokenizer");
+        }
+        HONE_TRY(hone_grammar_vocab_new(&e->vocab, tok, end, n, err));
+    }
+    *v = e->vocab;
+    return HONE_OK;
+}
+
+hone_status hone_engine_work(hone_engine *e, int n, hone_sampler_work **w,
+                             hone_error *err)
+{
+    const hone_tokenizer *tok = hone_model_tokenizer(e->model);
+    const int n_token = tok ? hone_tokenizer_n_vocab(tok) : 0;
+    if (e->n_work < n) {
+        hone_sampler_work *more = hone_realloc(e->work, (size_t)n, sizeof *more);
+        if (!more) return hone_fail(err, HONE_E_NOMEM, "sampling: out of memory");
+        e->work = more;
+    }
+    for (; e->n_work < n; e->n_work++) {
+        HONE_TRY(hone_sampler_work_init(&e->work[e->n_work], &e->kernels,
+                                        hone_model_spec(e->model)->n_vocab, n_token,
+                                        err));
+    }
+    *w = e->work;
+    return HONE_OK;
 }
 
 /* -- pages ------------------------------------------------------------------------ */

@@ -3,9 +3,11 @@
 #ifndef HONE_ENGINE_ENGINE_INTERNAL_H
 #define HONE_ENGINE_ENGINE_INTERNAL_H
 
+#include "engine/candidates.h"
 #include "engine/kv_pool.h"
 #include "engine/prefix_tree.h"
 #include "hone/engine.h"
+#include "hone/grammar.h"
 #include "model/model.h"
 #include "program/executor.h"
 
@@ -29,6 +31,9 @@ struct hone_engine {
     hone_engine_options options; /* defaults filled in */
     uint64_t step_bytes;
     hone_step_rows rows;
+    hone_grammar_vocab *vocab; /* once a grammar was used */
+    hone_sampler_work *work;   /* [n_work] */
+    int n_work;
     uint64_t n_step; /* steps run so far, for whose outputs the executor holds */
     uint64_t n_call; /* calls with items so far */
 };
@@ -64,6 +69,14 @@ HONE_MUST_CHECK hone_status hone_engine_check_tokens(const hone_engine *e,
 
 /* A page, if need be one that the cache gives up; NULL when all are in use. */
 void *hone_engine_acquire_page(hone_engine *e);
+/* The model's tokens by their bytes, made at the first call.  E_INVALID for a model without
+ * a tokenizer. */
+HONE_MUST_CHECK hone_status hone_engine_vocab(hone_engine *e, hone_grammar_vocab **v,
+                                              hone_error *err);
+/* Work areas for n samplers at once, taken at the first call that asks for so many. */
+HONE_MUST_CHECK hone_status hone_engine_work(hone_engine *e, int n,
+                                             hone_sampler_work **w, hone_error *err);
+
 /* Pages that acquire can give. */
 size_t hone_engine_n_available(const hone_engine *e);
 
