@@ -1,8 +1,8 @@
 /* scheduler_guess.c - tokens guessed ahead of answers, verified in the same step.
  *
- * A guess costs a row, and a row costs little while a step is bound by reading weights.  The
- * answer does not change: every token is chosen from the model's logits as without guesses,
- * and a guess that differs from it is cut off. */
+ * A guess costs a row, and a row costs little while a step is bound by reading weights.
+ * The answer does not change: every token is chosen from the model's logits as without
+ * guesses, and a guess that differs from it is cut off. */
 #include <string.h>
 
 #include "base/clock.h"
