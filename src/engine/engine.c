@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/size.h"
+#include "engine/adapter_list.h"
 #include "engine/kv_pool.h"
 #include "hone/hone.h"
 #include "model/model.h"
@@ -25,6 +26,7 @@ typedef struct step_rows {
     int32_t *token, *position, *sequence; /* [n_batch] */
     int32_t *out_row;                     /* [n_out_max] */
     void *const **pages;                  /* [n_batch], of each sequence */
+    const hone_lora **lora;               /* the same; NULL: the base */
     int n_row, n_out, n_sequence;
 } step_rows;
 
@@ -39,12 +41,14 @@ struct hone_engine {
     hone_engine_options options; /* defaults filled in */
     uint64_t step_bytes;
     step_rows rows;
+    hone_adapter_list adapters;
     int n_out_max;
     uint64_t n_step; /* steps run so far, for whose logits the executor holds */
 };
 
 struct hone_sequence {
     hone_engine *engine;
+    hone_adapter *adapter; /* held; NULL: the base */
     hone_tokens tokens;
     void **page; /* [n_page] */
     size_t n_page, page_cap;
@@ -136,8 +140,9 @@ static hone_status new_rows(step_rows *r, int n_batch, int n_out, hone_error *er
     r->position = hone_alloc(n, sizeof *r->position);
     r->sequence = hone_alloc(n, sizeof *r->sequence);
     r->pages = hone_alloc(n, sizeof *r->pages);
+    r->lora = hone_alloc(n, sizeof *r->lora);
     r->out_row = hone_alloc((size_t)n_out, sizeof *r->out_row);
-    if (r->token && r->position && r->sequence && r->pages && r->out_row)
+    if (r->token && r->position && r->sequence && r->pages && r->lora && r->out_row)
         return HONE_OK;
     return hone_fail(err, HONE_E_NOMEM, "out of memory");
 }
@@ -148,6 +153,7 @@ static void release_rows(step_rows *r)
     hone_free(r->position);
     hone_free(r->sequence);
     hone_free((void *)r->pages);
+    hone_free((void *)r->lora);
     hone_free(r->out_row);
 }
 
@@ -182,8 +188,11 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
         hone_executor_plan(program, &e->kernels, &e->layout, &limits, &bytes, err));
     e->step_bytes = bytes;
     HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, forget, NULL, err));
-    return hone_executor_new(&e->executor, program, &e->kernels, e->pack, e->pool,
-                             &e->layout, &limits, err);
+    HONE_TRY(hone_executor_new(&e->executor, program, &e->kernels, e->pack, e->pool,
+                               &e->layout, &limits, err));
+    e->adapters = (hone_adapter_list){
+        .model = e->model, .kernels = &e->kernels, .executor = e->executor};
+    return HONE_OK;
 }
 
 hone_status hone_engine_new(hone_engine **out, const hone_model *model,
@@ -204,6 +213,7 @@ hone_status hone_engine_new(hone_engine **out, const hone_model *model,
 void hone_engine_free(hone_engine *e)
 {
     if (!e) return;
+    hone_adapter_list_release(&e->adapters);
     hone_executor_free(e->executor);
     hone_pack_free(e->pack);
     hone_pool_free(e->pool);
@@ -232,6 +242,11 @@ hone_engine_info hone_engine_get_info(const hone_engine *e)
 const hone_model *hone_engine_model(const hone_engine *e)
 {
     return e->model;
+}
+
+hone_adapter_list *hone_engine_adapters(const hone_engine *e)
+{
+    return &((hone_engine *)(uintptr_t)e)->adapters;
 }
 
 void hone_engine_watch(hone_engine *e, hone_value_fn *fn, void *ctx)
@@ -268,9 +283,23 @@ void hone_sequence_free(hone_sequence *s)
 {
     if (!s) return;
     hone_sequence_truncate(s, 0);
+    hone_adapter_unref(s->adapter);
     hone_free(s->page);
     hone_tokens_release(&s->tokens);
     hone_free(s);
+}
+
+void hone_sequence_set_adapter(hone_sequence *s, hone_adapter *a)
+{
+    HONE_ASSERT(s->tokens.len == 0);
+    hone_adapter_acquire(a);
+    hone_adapter_unref(s->adapter);
+    s->adapter = a;
+}
+
+hone_adapter *hone_sequence_adapter(const hone_sequence *s)
+{
+    return s->adapter;
 }
 
 hone_engine *hone_sequence_engine(const hone_sequence *s)
@@ -371,6 +400,7 @@ static void add_rows(hone_engine *e, hone_sequence *s, const int32_t *id, size_t
         r->sequence[r->n_row++] = r->n_sequence;
         s->tokens.id[s->tokens.len++] = id[i];
     }
+    r->lora[r->n_sequence] = hone_adapter_weights(s->adapter);
     r->pages[r->n_sequence++] = s->page;
     s->out_row = r->n_out - 1;
     s->in_step = n_out ? e->n_step + 1 : 0;
@@ -387,6 +417,7 @@ static void run_step(hone_engine *e)
         .n_out = r->n_out,
         .out_row = r->out_row,
         .pages = r->pages,
+        .lora = r->lora,
     };
     e->n_step++;
     hone_executor_run(e->executor, &step);
