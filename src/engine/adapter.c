@@ -67,7 +67,8 @@ hone_status hone_engine_adapter_load(hone_engine *e, const char *name,
 {
     hone_adapter_list *l = hone_engine_adapters(e);
     if (!*name || n_part == 0) {
-        return hone_fail(err, HONE_E_INVALID, "load adapter: expected a name and parts");
+        return hone_fail(err, HONE_E_INVALID,
+                         "load adapter: expected a name and parts");
     }
     if (index_of(l, name) < l->n) {
         return hone_fail(err, HONE_E_INVALID, "load adapter: '%.100s' is taken", name);

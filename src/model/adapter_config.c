@@ -24,7 +24,8 @@ static bool is_given(const json_t *v)
 
 static hone_status check_init(const json_t *config, hone_error *err)
 {
-    static const char *const changes_base[] = {"pissa", "olora", "corda", "loftq"};
+    static const char *const changes_base[] = {"pissa", "olora", "corda", "loftq",
+                                               "lora_ga"};
     const json_t *v = hone_json_find(config, "init_lora_weights");
     const char *name = json_is_string(v) ? json_string_value(v) : "";
     for (size_t i = 0; i < sizeof changes_base / sizeof changes_base[0]; i++) {
@@ -40,19 +41,21 @@ static hone_status check_init(const json_t *config, hone_error *err)
 hone_status hone_adapter_config_check(const json_t *config, hone_error *err)
 {
     static const char *const refused[] = {
-        "use_dora",          "modules_to_save",         "lora_bias",
-        "fan_in_fan_out",    "layer_replication",       "trainable_token_indices",
-        "target_parameters", "alora_invocation_tokens", "use_qalora",
-        "use_bdlora",        "arrow_config"};
+        "use_dora",          "modules_to_save",
+        "lora_bias",         "fan_in_fan_out",
+        "layer_replication", "trainable_token_indices",
+        "target_parameters", "alora_invocation_tokens",
+        "use_qalora",        "use_bdlora",
+        "arrow_config",      "kasa_config"};
     const char *type, *bias;
     if (!json_is_object(config)) {
         return hone_fail(err, HONE_E_FORMAT, "adapter_config.json: not an object");
     }
     HONE_TRY(hone_json_get_str(config, "peft_type", "", &type, err));
     if (strcmp(type, "LORA") != 0) {
-        return hone_fail(err, HONE_E_UNSUPPORTED,
-                         "adapter_config.json: 'peft_type': expected LORA, found '%.40s'",
-                         type);
+        return hone_fail(
+            err, HONE_E_UNSUPPORTED,
+            "adapter_config.json: 'peft_type': expected LORA, found '%.40s'", type);
     }
     HONE_TRY(hone_json_get_str(config, "bias", "none", &bias, err));
     if (strcmp(bias, "none") != 0) {
@@ -157,9 +160,10 @@ hone_status hone_adapter_config_of(const json_t *config, const char *module, int
     HONE_TRY(find(config, "rank_pattern", module, r, &r, err));
     HONE_TRY(find(config, "alpha_pattern", module, alpha, &alpha, err));
     if (!(r >= 1.0 && r <= HONE_LORA_MAX_RANK) || r != floor(r)) {
-        return hone_fail(err, r > HONE_LORA_MAX_RANK ? HONE_E_LIMIT : HONE_E_FORMAT,
-                         "adapter_config.json: rank of '%s': expected 1 to %d, found %g",
-                         module, HONE_LORA_MAX_RANK, r);
+        return hone_fail(
+            err, r > HONE_LORA_MAX_RANK ? HONE_E_LIMIT : HONE_E_FORMAT,
+            "adapter_config.json: rank of '%s': expected 1 to %d, found %g", module,
+            HONE_LORA_MAX_RANK, r);
     }
     *rank = (int)r;
     *scale = (float)(alpha / (root ? sqrt(r) : r));

@@ -53,7 +53,8 @@ static const hone_tensor *find(const reader *r, const char *name)
 static bool strip(const char *name, const char *suffix, char *buf, size_t size)
 {
     const size_t n = strlen(name), len = strlen(suffix);
-    if (n <= len || strcmp(name + n - len, suffix) != 0 || n - len >= size) return false;
+    if (n <= len || strcmp(name + n - len, suffix) != 0 || n - len >= size)
+        return false;
     memcpy(buf, name, n - len);
     buf[n - len] = '\0';
     return true;
@@ -168,8 +169,8 @@ static hone_status add_pair(reader *r, const hone_tensor *a, const hone_tensor *
     HONE_TRY(bind(r, a, rank, w->n_col, &p.a));
     HONE_TRY(bind(r, b, w->n_row, rank, &p.b));
     if (!isfinite(p.scale)) {
-        return hone_fail(r->err, HONE_E_FORMAT, "tensor '%.200s': its scale is not finite",
-                         a->name);
+        return hone_fail(r->err, HONE_E_FORMAT,
+                         "tensor '%.200s': its scale is not finite", a->name);
     }
     set_turn(r, layer, &p);
     if (hone_grow((void **)&f->pair, &f->cap, f->n + 1, sizeof *f->pair)) {

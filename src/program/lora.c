@@ -69,7 +69,8 @@ static hone_status new_rows(hone_matrix *m, hone_dtype type, int n_row, int n_co
 
 static void store(const hone_matrix *m, int row, int col, const float *x, int n)
 {
-    unsigned char *to = (unsigned char *)(uintptr_t)m->data + (size_t)row * m->row_bytes;
+    unsigned char *to =
+        (unsigned char *)(uintptr_t)m->data + (size_t)row * m->row_bytes;
     if (m->dtype == HONE_F32) {
         memcpy(to + (size_t)col * sizeof *x, x, (size_t)n * sizeof *x);
         return;
