@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/mem.h"
 #include "base/size.h"
@@ -14,6 +15,7 @@
 #include "tensor/dequant.h"
 
 enum {
+    HUGE_PAGE = 1 << 21,
     HALF_TOP = 14 /* BF16 vectors are moved so that their largest is at least 2^14 */
 };
 
@@ -103,7 +105,45 @@ static hone_status keep(build *b, hone_matrix *m)
         m->row_bytes = l.bytes;
         m->packed = true;
     }
-    b->lora->bytes += bytes;
+    return hone_align_size(bytes, HONE_CACHE_LINE, &bytes) &&
+                   hone_add_size(b->lora->bytes, bytes, &b->lora->bytes)
+               ? HONE_OK
+               : hone_fail(b->err, HONE_E_LIMIT, "adapter: sizes do not fit");
+}
+
+/* Matrix i of an op in the order in which a step reads them. */
+static hone_matrix *matrix_of(hone_lora_op *o, int i)
+{
+    return i == 0 ? &o->a : &o->linear[i - 1].b;
+}
+
+/* Move all matrices into one block, in huge pages where the system gives them: a step
+ * reads a little of each, which costs a look-up of every small page. */
+static hone_status settle(build *b)
+{
+    hone_lora *l = b->lora;
+    if (!hone_align_size(l->bytes, HUGE_PAGE, &l->block_bytes))
+        return no_memory(b->err);
+    void *block = mmap(NULL, l->block_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (block == MAP_FAILED) {
+        return hone_fail(b->err, HONE_E_NOMEM, "adapter: cannot get %zu bytes",
+                         l->block_bytes);
+    }
+    madvise(block, l->block_bytes, MADV_HUGEPAGE); /* a hint */
+    unsigned char *at = l->block = block;
+    for (size_t i = 0; i < l->n_op; i++) {
+        for (int j = 0; j <= HONE_OP_MAX_LINEAR; j++) {
+            hone_matrix *m = matrix_of(&l->op[i], j);
+            if (!m->data) continue;
+            const int rows = m->packed ? HONE_PANEL_ROWS : 1; /* of row_bytes */
+            const size_t bytes = m->row_bytes * (size_t)((m->n_row - 1) / rows + 1);
+            memcpy(at, m->data, bytes);
+            hone_free((void *)(uintptr_t)m->data);
+            m->data = at;
+            at += (bytes + HONE_CACHE_LINE - 1) & ~(size_t)(HONE_CACHE_LINE - 1);
+        }
+    }
     return HONE_OK;
 }
 
@@ -267,6 +307,7 @@ hone_status hone_lora_new(hone_lora **out, const hone_program *p, const hone_ker
     for (size_t i = 0; !s && i < p->n_op; i++) {
         s = build_op(&b, p, i);
     }
+    if (!s && b.lora->bytes) s = settle(&b);
     hone_free(b.row);
     hone_free(b.most);
     if (s) {
@@ -281,12 +322,12 @@ void hone_lora_free(hone_lora *l)
 {
     if (!l) return;
     for (size_t i = 0; i < l->n_op; i++) {
-        hone_free((void *)(uintptr_t)l->op[i].a.data);
         hone_free(l->op[i].scale);
-        for (int j = 0; j < HONE_OP_MAX_LINEAR; j++) {
-            hone_free((void *)(uintptr_t)l->op[i].linear[j].b.data);
+        for (int j = 0; j <= HONE_OP_MAX_LINEAR && !l->block; j++) {
+            hone_free((void *)(uintptr_t)matrix_of(&l->op[i], j)->data);
         }
     }
+    if (l->block) munmap(l->block, l->block_bytes);
     hone_free(l->op);
     hone_free(l);
 }

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/size.h"
+#include "kernel/panel.h"
 #include "program/op_internal.h"
 
 _Static_assert(HONE_TILE_COLS % HONE_RUN_ROWS == 0, "runs are cut where tiles are");
@@ -152,6 +153,21 @@ void hone_lora_down(hone_executor *e, const hone_op *op, int chunk, int thread)
                 const int g = r / HONE_ACT_GROUP;
                 hone_acts_f(&u, t, g)[r % HONE_ACT_GROUP] = from[r] * scale[r];
             }
+        }
+    }
+}
+
+void hone_lora_fetch(const hone_executor *e, const hone_op *op, int i, int n0, int n,
+                     int t0, int t)
+{
+    for (int at = 0; at < e->lora.n_run; at++) {
+        const hone_lora_run *run = &e->lora.run[at];
+        const hone_matrix *b = &of_run(e, op, run)->linear[i].b;
+        if (run->row < t0 || run->row >= t0 + t || !b->packed) continue;
+        const size_t from = (size_t)(n0 / HONE_PANEL_ROWS) * b->row_bytes;
+        const size_t to = (size_t)((n0 + n - 1) / HONE_PANEL_ROWS + 1) * b->row_bytes;
+        for (size_t line = from; line < to; line += HONE_CACHE_LINE) {
+            __builtin_prefetch(b->data + line);
         }
     }
 }

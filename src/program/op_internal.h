@@ -103,12 +103,12 @@ typedef struct hone_block {
 /* What an adapter adds to one linear, and to all linears of one op. */
 typedef struct hone_lora_linear {
     int first, rank; /* its rows of a; rank 0: none */
-    hone_matrix b;   /* [N, rank], data owned */
+    hone_matrix b;   /* [N, rank] */
 } hone_lora_linear;
 
 typedef struct hone_lora_op {
     int rank;      /* of all linears together */
-    hone_matrix a; /* [rank, K], data owned */
+    hone_matrix a; /* [rank, K] */
     float *scale;  /* [rank], owned; of the products with a */
     hone_lora_linear linear[HONE_OP_MAX_LINEAR];
 } hone_lora_op;
@@ -116,6 +116,8 @@ typedef struct hone_lora_op {
 struct hone_lora {
     hone_lora_op *op; /* [n_op] */
     size_t n_op, bytes;
+    unsigned char *block; /* the data of all matrices */
+    size_t block_bytes;
     int rank, width; /* the largest of a linear, of an op */
 };
 
@@ -143,6 +145,10 @@ void hone_lora_begin(hone_executor *e);
 int hone_lora_chunks(const hone_executor *e, const hone_op *op);
 /* Products with A for one run. */
 void hone_lora_down(hone_executor *e, const hone_op *op, int chunk, int thread);
+/* Hint that hone_lora_up with the same arguments follows: the cache may fetch what it
+ * reads while the layer itself is computed. */
+void hone_lora_fetch(const hone_executor *e, const hone_op *op, int i, int n0, int n,
+                     int t0, int t);
 /* Add B u to rows n0 .. n0+n-1 of linear i for the t step rows from t0 on, in a tile of
  * HONE_TILE_ROWS a row. */
 void hone_lora_up(const hone_executor *e, const hone_op *op, int i, float *tile, int n0,

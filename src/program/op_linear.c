@@ -122,6 +122,7 @@ static void linear(const hone_executor *e, float *tile, const hone_op *op, int i
 {
     const hone_matrix *w = hone_pack_get(e->pack, (size_t)(op - e->program->op), i);
     const hone_matrix *bias = &op->linear[i].bias;
+    hone_lora_fetch(e, op, i, n0, n, t0, t);
     e->kernels->linear[w->dtype](tile, HONE_TILE_ROWS, w, n0, n, x, t0, t);
     hone_lora_up(e, op, i, tile, n0, n, t0, t);
     if (!bias->data) return;
