@@ -171,8 +171,7 @@ static int32_t token[N_SEQ][N_TOKEN];
 static void make_tokens(void)
 {
     for (int i = 0; i < N_SEQ * N_TOKEN; i++) {
-        token[i / N_TOKEN][i % N_TOKEN] =
-            (int32_t)(hone_rng_u32(test_rng()) % N_VOCAB);
+        token[i / N_TOKEN][i % N_TOKEN] = (int32_t)(hone_rng_u32(test_rng()) % N_VOCAB);
     }
 }
 
@@ -346,8 +345,7 @@ static size_t safetensors(unsigned char *out, size_t size, const char *header,
 static void write_adapter(const float *ab)
 {
     static unsigned char file[1 << 17];
-    static const char config[] =
-        "{\"peft_type\":\"LORA\",\"r\":20,\"lora_alpha\":30}";
+    static const char config[] = "{\"peft_type\":\"LORA\",\"r\":20,\"lora_alpha\":30}";
     const size_t a = RANK * D * sizeof(float), b = N_V * RANK * sizeof(float);
     char header[1024];
     snprintf(header, sizeof header,
@@ -462,8 +460,8 @@ static void a_quantized_layer_gets_the_product_of_the_unquantized_row(void **sta
 #define CONFIG(more) "{\"peft_type\":\"LORA\",\"r\":2,\"lora_alpha\":2" more "}"
 #define Q            "base_model.model.model.layers.0.self_attn.q_proj."
 #define TENSOR(name, r, c, from, to)                                                   \
-    "\"" name "\":{\"dtype\":\"F32\",\"shape\":[" #r "," #c "],\"data_offsets\":["       \
-    #from "," #to "]}"
+    "\"" name "\":{\"dtype\":\"F32\",\"shape\":[" #r "," #c                            \
+    "],\"data_offsets\":[" #from "," #to "]}"
 #define A_OK TENSOR(Q "lora_A.weight", 2, 32, 0, 256)
 #define B_OK TENSOR(Q "lora_B.weight", 32, 2, 256, 512)
 
@@ -508,11 +506,10 @@ static const struct {
      "lora_B.weight' has no"},
     {CONFIG(""),
      "{" TENSOR(Q "lora_A.weight", 2, 16, 0, 128) "," TENSOR(Q "lora_B.weight", 48, 2,
-                                                            128, 512) "}",
+                                                             128, 512) "}",
      HONE_E_FORMAT, "expected shape [2, 32], found [2, 16]"},
-    {CONFIG(""),
-     "{" A_OK "," TENSOR(Q "lora_B.weight", 16, 4, 256, 512) "}", HONE_E_FORMAT,
-     "expected shape [32, 2], found [16, 4]"},
+    {CONFIG(""), "{" A_OK "," TENSOR(Q "lora_B.weight", 16, 4, 256, 512) "}",
+     HONE_E_FORMAT, "expected shape [32, 2], found [16, 4]"},
     {CONFIG(""),
      "{" TENSOR("base_model.model.model.layers.9.self_attn.q_proj.lora_A.weight", 2, 32,
                 0, 256) "," TENSOR("base_model.model.model.layers.9.self_attn.q_proj."
