@@ -164,6 +164,7 @@ void hone_lora_fetch(const hone_executor *e, const hone_op *op, int i, int n0, i
         const hone_lora_run *run = &e->lora.run[at];
         const hone_matrix *b = &of_run(e, op, run)->linear[i].b;
         if (run->row < t0 || run->row >= t0 + t || !b->packed) continue;
+        if (at > 0 && run[-1].lora == run->lora) continue; /* the same panels */
         const size_t from = (size_t)(n0 / HONE_PANEL_ROWS) * b->row_bytes;
         const size_t to = (size_t)((n0 + n - 1) / HONE_PANEL_ROWS + 1) * b->row_bytes;
         for (size_t line = from; line < to; line += HONE_CACHE_LINE) {

@@ -312,7 +312,7 @@ static void an_unloaded_adapter_lives_with_its_sequences(void **state)
 enum {
     D = 576, /* SmolLM2-135M */
     N_V = 192,
-    RANK = 20,
+    RANK = 260, /* past a stripe of activations */
     N_ROW = 7
 };
 
@@ -344,8 +344,9 @@ static size_t safetensors(unsigned char *out, size_t size, const char *header,
 /* An adapter of layer 0's values, random, in a PEFT folder. */
 static void write_adapter(const float *ab)
 {
-    static unsigned char file[1 << 17];
-    static const char config[] = "{\"peft_type\":\"LORA\",\"r\":20,\"lora_alpha\":30}";
+    static unsigned char file[1 << 20];
+    static const char config[] =
+        "{\"peft_type\":\"LORA\",\"r\":260,\"lora_alpha\":390}";
     const size_t a = RANK * D * sizeof(float), b = N_V * RANK * sizeof(float);
     char header[1024];
     snprintf(header, sizeof header,
@@ -413,7 +414,7 @@ static void check_rows(hone_engine *e, hone_adapter *a, const float *gain,
         expect_row(base.embed[t], gain, ab, want);
         for (int n = 0; n < N_V; n++) {
             const double got = (double)with.v[t][n] - (double)base.v[t][n];
-            if (!(fabs(got - want[n]) <= 2e-5))
+            if (!(fabs(got - want[n]) <= 3e-5))
                 fail_msg("row %d of %d, v %d: adds %g, expected %g", t, n_row, n, got,
                          want[n]);
         }
