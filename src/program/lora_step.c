@@ -1,8 +1,9 @@
 /* lora_step.c - adapters in a step.
  *
- * Neighbouring rows with the same adapter are a run.  In stage 0 of a linear op a thread
- * takes a run: it norms the rows and multiplies them with the A of all the op's linears,
- * into u.  In stage 1 who computes a tile of a linear adds B u to it, run by run.  Every
+ * Neighbouring rows with the same adapter are a run, cut so that every thread finds one.
+ * In stage 0 of a linear op a thread takes a run: it norms the rows and multiplies them
+ * with the A of all the op's linears, into u; with fewer runs than threads, with a part of
+ * the rows of A.  In stage 1 who computes a tile of a linear adds B u to it, run by run.  Every
  * product is the linear kernel's, whose sums depend on row and column alone: what a row
  * gets does not depend on its run. */
 #include <string.h>
@@ -60,18 +61,26 @@ void hone_lora_room_release(hone_lora_room *room)
     *room = (hone_lora_room){0};
 }
 
+/* Rows of a run at most: enough runs for all threads, but not more than that. */
+static int run_rows(const hone_executor *e)
+{
+    const int n = (e->step->n_row - 1) / hone_pool_n_thread(e->pool) + 1;
+    return n < HONE_RUN_ROWS ? n : HONE_RUN_ROWS;
+}
+
 void hone_lora_begin(hone_executor *e)
 {
     hone_lora_room *room = &e->lora;
     const hone_step *step = e->step;
+    const int most = run_rows(e);
     room->n_run = 0;
     for (int r = 0; step->lora && r < step->n_row; r++) {
         const hone_lora *l = step->lora[step->sequence[r]];
         if (!l) continue;
         HONE_ASSERT(room->memory && l->width <= room->width);
         hone_lora_run *last = room->n_run ? &room->run[room->n_run - 1] : NULL;
-        if (last && last->lora == l && last->row + last->n == r &&
-            last->n < HONE_RUN_ROWS && r % HONE_TILE_COLS != 0) {
+        if (last && last->lora == l && last->row + last->n == r && last->n < most &&
+            r % HONE_TILE_COLS != 0) {
             last->n++;
         } else {
             room->run[room->n_run++] = (hone_lora_run){l, r, 1};
@@ -85,10 +94,16 @@ static const hone_lora_op *of_run(const hone_executor *e, const hone_op *op,
     return &run->lora->op[op - e->program->op];
 }
 
+/* Chunks that a run is cut into. */
+static int parts(const hone_executor *e)
+{
+    return (hone_pool_n_thread(e->pool) - 1) / e->lora.n_run + 1;
+}
+
 int hone_lora_chunks(const hone_executor *e, const hone_op *op)
 {
     for (int i = 0; i < e->lora.n_run; i++) {
-        if (of_run(e, op, &e->lora.run[i])->rank > 0) return e->lora.n_run;
+        if (of_run(e, op, &e->lora.run[i])->rank > 0) return e->lora.n_run * parts(e);
     }
     return 0;
 }
@@ -133,28 +148,42 @@ static hone_acts input_of(const hone_executor *e, const hone_op *op,
     return a;
 }
 
-void hone_lora_down(hone_executor *e, const hone_op *op, int chunk, int thread)
+/* Products y with rows from .. to-1 of A, scaled, to where those of each linear lie. */
+static void scale_products(const hone_executor *e, const hone_op *op,
+                           const hone_lora_run *run, const float *y, int from, int to)
 {
-    const hone_lora_run *run = &e->lora.run[chunk];
     const hone_lora_op *o = of_run(e, op, run);
-    if (o->rank == 0) return;
-    float *x = e->lora.x + (size_t)thread * e->lora.x_len;
-    float *y = e->lora.y + (size_t)thread * e->lora.y_len;
-    const hone_acts in = input_of(e, op, run, x, &e->scratch[thread]);
-    e->kernels->linear[o->a.dtype](y, (size_t)o->rank, &o->a, 0, o->rank, &in, 0,
-                                   run->n);
     for (int j = 0; j < op->n_linear; j++) {
         const hone_lora_linear *l = &o->linear[j];
         const hone_acts u = product_of(e, run, l);
-        const float *scale = o->scale + l->first;
+        const int lo = from > l->first ? from : l->first;
+        const int hi = to < l->first + l->rank ? to : l->first + l->rank;
         for (int t = 0; t < run->n; t++) {
-            const float *from = y + t * o->rank + l->first;
-            for (int r = 0; r < l->rank; r++) {
-                const int g = r / HONE_ACT_GROUP;
-                hone_acts_f(&u, t, g)[r % HONE_ACT_GROUP] = from[r] * scale[r];
+            for (int i = lo; i < hi; i++) {
+                const int r = i - l->first;
+                hone_acts_f(&u, t, r / HONE_ACT_GROUP)[r % HONE_ACT_GROUP] =
+                    y[t * o->rank + i] * o->scale[i];
             }
         }
     }
+}
+
+void hone_lora_down(hone_executor *e, const hone_op *op, int chunk, int thread)
+{
+    const int n_part = parts(e), part = chunk % n_part;
+    const hone_lora_run *run = &e->lora.run[chunk / n_part];
+    const hone_lora_op *o = of_run(e, op, run);
+    const int n_panel = (o->rank + HONE_PANEL_ROWS - 1) / HONE_PANEL_ROWS;
+    const int from = n_panel * part / n_part * HONE_PANEL_ROWS;
+    const int end = n_panel * (part + 1) / n_part * HONE_PANEL_ROWS;
+    const int to = end < o->rank ? end : o->rank;
+    if (from >= to) return;
+    float *x = e->lora.x + (size_t)thread * e->lora.x_len;
+    float *y = e->lora.y + (size_t)thread * e->lora.y_len;
+    const hone_acts in = input_of(e, op, run, x, &e->scratch[thread]);
+    e->kernels->linear[o->a.dtype](y + from, (size_t)o->rank, &o->a, from, to - from,
+                                   &in, 0, run->n);
+    scale_products(e, op, run, y, from, to);
 }
 
 void hone_lora_fetch(const hone_executor *e, const hone_op *op, int i, int n0, int n,

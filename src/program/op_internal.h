@@ -143,7 +143,7 @@ void hone_lora_room_release(hone_lora_room *room);
 void hone_lora_begin(hone_executor *e);
 /* Chunks of hone_lora_down for the current op; 0 where no row's adapter has the op. */
 int hone_lora_chunks(const hone_executor *e, const hone_op *op);
-/* Products with A for one run. */
+/* Products with A for one run, or a part of them. */
 void hone_lora_down(hone_executor *e, const hone_op *op, int chunk, int thread);
 /* Hint that hone_lora_up with the same arguments follows: the cache may fetch what it
  * reads while the layer itself is computed. */
