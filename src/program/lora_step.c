@@ -2,10 +2,10 @@
  *
  * Neighbouring rows with the same adapter are a run, cut so that every thread finds one.
  * In stage 0 of a linear op a thread takes a run: it norms the rows and multiplies them
- * with the A of all the op's linears, into u; with fewer runs than threads, with a part of
- * the rows of A.  In stage 1 who computes a tile of a linear adds B u to it, run by run.  Every
- * product is the linear kernel's, whose sums depend on row and column alone: what a row
- * gets does not depend on its run. */
+ * with the A of all the op's linears, into u; with fewer runs than threads, with a part
+ * of the rows of A.  In stage 1 who computes a tile of a linear adds B u to it, run by
+ * run.  Every product is the linear kernel's, whose sums depend on row and column alone:
+ * what a row gets does not depend on its run. */
 #include <string.h>
 
 #include "base/mem.h"
