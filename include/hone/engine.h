@@ -36,7 +36,8 @@ typedef struct hone_engine_options { /* zero: the default */
                             one if n_sequence is not given; at most half of the
                             available memory if n_ctx is not given; pages are taken
                             when used */
-    const char *kv_type; /* "f16", "bf16" or "f32"; default f16 */
+    const char *kv_type; /* of keys and values: "f32", "f16", "bf16", "q8_0", "q4_0", or
+                            apart, "q8_0,f16" for keys as q8_0; default f16 */
     const char *kernels; /* "ref", "avx2", "neon", ...; default: the best */
     int n_batch;         /* rows a step takes at most; default 512 */
     int n_sequence;      /* sequences that may have logits at once, at most n_batch;

@@ -146,12 +146,8 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
                          "the model was opened without weights");
     }
     HONE_TRY(fill_options(e, given, err));
-    hone_dtype type;
-    if (!hone_dtype_from_name(e->options.kv_type, &type)) {
-        return hone_fail(err, HONE_E_INVALID, "kv type '%s': expected f32, f16 or bf16",
-                         e->options.kv_type);
-    }
-    HONE_TRY(hone_kv_layout_init(&e->layout, program, type, e->options.page_len, err));
+    HONE_TRY(hone_kv_layout_init(&e->layout, program, e->options.kv_type,
+                                 e->options.page_len, err));
     hone_engine_options *o = &e->options;
     const int n_full = given && given->n_sequence ? given->n_sequence : 1;
     HONE_TRY(choose_budget(e, n_full, err));
