@@ -120,6 +120,15 @@ hone_status hone_grammar_from_gbnf(hone_grammar **out, const char *text, size_t 
     return finish(g, s, "gbnf", out, err);
 }
 
+hone_status hone_grammar_from_parts(hone_grammar **out, const hone_grammar_part *root,
+                                    hone_error *err)
+{
+    hone_grammar *g;
+    HONE_TRY(new_grammar(&g, err));
+    const hone_status s = hone_parts_expr(&g->x, root, &g->start, err);
+    return finish(g, s, "grammar", out, err);
+}
+
 /* Give up one share of g; the lock is held, and released. */
 static void leave(hone_grammar *g)
 {
