@@ -29,6 +29,8 @@ void hone_split_init(answer_split *s, const split_options *o, split_fn *fn, void
         s->drop_space = true;
     } else if (o->marked) {
         s->state = AT_CALL;
+    } else if (!o->thinking && (!o->format || o->format->anywhere)) {
+        s->state = IN_TEXT;
     }
     hone_buf *const all[] = {&s->in,       &s->mark,      &s->call.raw,
                              &s->call.key, &s->call.name, &s->call.args};
@@ -50,6 +52,11 @@ bool hone_split_failed(const answer_split *s)
 {
     return s->in.failed || s->mark.failed || s->call.raw.failed || s->call.key.failed ||
            s->call.name.failed || s->call.args.failed;
+}
+
+bool hone_split_in_thinking(const answer_split *s)
+{
+    return s->state == IN_THINKING;
 }
 
 static void emit(answer_split *s, split_event e, const char *text, size_t len)

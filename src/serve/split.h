@@ -76,6 +76,8 @@ void hone_split_init(answer_split *s, const split_options *o, split_fn *fn, void
 void hone_split_push(answer_split *s, const char *text, size_t len);
 void hone_split_finish(answer_split *s); /* the text ends here, whole or cut off */
 void hone_split_release(answer_split *s);
+/* True while what comes is reasoning. */
+bool hone_split_in_thinking(const answer_split *s);
 /* True if memory ran out: something is missing. */
 bool hone_split_failed(const answer_split *s);
 
