@@ -130,7 +130,7 @@ static bool detokenize(hone_buf *b, const hone_server *s, const json_t *body,
     }
     bool ok = hone_ask_model(&a, s, body, e) &&
               hone_field_tokens(hone_field(body, "tokens"), "tokens",
-                                hone_model_get_info(s->model)->n_vocab, &t, e);
+                                hone_ask_n_vocab(s), &t, e);
     if (ok) {
         const hone_status st =
             hone_tokenizer_decode(s->tokenizer, t.id, t.len, 0, &text, &len, &err);
@@ -256,7 +256,7 @@ void hone_api_tokenizer_info(void *ctx, http_exchange *x)
         if (piece) hone_buf_printf(&b, ",\"%s_id\":%d", roles[i].name, id);
     }
     hone_buf_printf(&b, ",\"vocab_size\":%d,\"model_max_length\":%d,\"chat_template\":",
-                    hone_model_get_info(s->model)->n_vocab, s->engine_info.n_ctx);
+                    hone_ask_n_vocab(s), s->engine_info.n_ctx);
     hone_put_text(&b, hone_ask_template(s));
     hone_buf_append_char(&b, '}');
     hone_answer_json(x, 200, &b);

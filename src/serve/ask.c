@@ -49,6 +49,12 @@ bool hone_ask_model(ask *a, const hone_server *s, const json_t *body, api_error 
                          model, s->name);
 }
 
+int hone_ask_n_vocab(const hone_server *s)
+{
+    const int n = hone_model_get_info(s->model)->n_vocab;
+    return n > 0 || !s->tokenizer ? n : (int)hone_tokenizer_n_vocab(s->tokenizer);
+}
+
 bool hone_ask_no_prompt(ask *a, size_t n, api_error *e)
 {
     a->prompt = hone_alloc_zero(n, sizeof *a->prompt);
@@ -301,7 +307,7 @@ static bool refuse_unsupported(const json_t *body, api_error *e)
 
 bool hone_ask_generation(ask *a, const hone_server *s, const json_t *body, api_error *e)
 {
-    const int n_vocab = hone_model_get_info(s->model)->n_vocab;
+    const int n_vocab = hone_ask_n_vocab(s);
     const char *session = NULL, *salt = NULL;
     bool cache = true;
     hone_generate_options *g = &a->request.generate;

@@ -75,6 +75,8 @@ bool hone_ask_no_prompt(ask *a, size_t n, api_error *e); /* room for n prompts *
 /* Append the tokens of text. */
 bool hone_ask_encode(ask_prompt *p, const hone_server *s, const char *text, size_t len,
                      unsigned flags, api_error *e);
+/* Token ids run up to this, exclusive. */
+int hone_ask_n_vocab(const hone_server *s);
 /* The prompts fit the context. */
 bool hone_ask_fits(const ask *a, const hone_server *s, api_error *e);
 

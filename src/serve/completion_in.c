@@ -34,11 +34,10 @@ static bool read_one(ask *a, const hone_server *s, const json_t *v, size_t i,
 {
     ask_prompt *p = &a->prompt[i];
     const bool text = json_is_string(v);
-    const bool ok =
-        text ? hone_ask_encode(p, s, json_string_value(v), json_string_length(v), flags,
-                               e)
-             : hone_field_tokens(v, key, hone_model_get_info(s->model)->n_vocab,
-                                 &p->tokens, e);
+    const bool ok = text
+                        ? hone_ask_encode(p, s, json_string_value(v),
+                                          json_string_length(v), flags, e)
+                        : hone_field_tokens(v, key, hone_ask_n_vocab(s), &p->tokens, e);
     if (!ok || !a->echo) return ok;
     return keep_text(p, s, text ? v : NULL, a->request.generate.show_special, e);
 }
