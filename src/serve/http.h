@@ -97,6 +97,13 @@ const char *http_get_body(const http_exchange *x, size_t *len); /* NUL-terminate
 const char *
 http_get_id(const http_exchange *x); /* the client's x-request-id, or ours */
 
+/* What a handler leaves for the log; the exchange's, zero at first. */
+typedef struct http_note {
+    size_t n_prompt, n_cached, n_generated; /* tokens */
+    const char *finish; /* a constant; NULL: nothing was generated */
+} http_note;
+http_note *http_get_note(http_exchange *x);
+
 /* -- the reply -------------------------------------------------------------------- */
 
 /* A header of the reply, before it begins.  A value with a line end is left out. */

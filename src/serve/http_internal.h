@@ -55,6 +55,7 @@ struct http_exchange {
     char id[HTTP_MAX_ID + 1];
     hone_buf header; /* lines that http_set_header made */
     http_watch watch;
+    http_note note;
     bool begun, full, keep_alive;
     int status;
     size_t bytes; /* of the reply's body */

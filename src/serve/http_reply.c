@@ -48,6 +48,11 @@ const char *http_get_id(const http_exchange *x)
     return x->id;
 }
 
+http_note *http_get_note(http_exchange *x)
+{
+    return &x->note;
+}
+
 /* -- the reply -------------------------------------------------------------------- */
 
 void http_set_header(http_exchange *x, const char *name, const char *value)

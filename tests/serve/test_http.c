@@ -833,7 +833,7 @@ static void unix_sockets(void **state)
     open_site(&s, (http_options){.host = host});
     assert_string_equal(http_server_url(s.server), host);
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    strncpy(a.sun_path, host + 5, sizeof a.sun_path - 1);
+    snprintf(a.sun_path, sizeof a.sun_path, "%.100s", host + 5);
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
     say(fd, REQUEST("GET /hello HTTP/1.1\r\n" CLOSE));
