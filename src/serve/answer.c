@@ -131,16 +131,35 @@ static void finish(run *r)
     release(r);
 }
 
+/* How the answers of a request ended, for the metrics. */
+static metrics_finish finish_of(const run *r, size_t prompt, hone_status s)
+{
+    const int n = r->reply.n_answer;
+    if (s == HONE_E_CANCELLED) return METRICS_ABORT;
+    if (s) return METRICS_ERROR;
+    for (int i = 0; i < n && !r->ask.request.embed; i++) {
+        const reply_choice *c = &r->reply.choice[prompt * (size_t)n + (size_t)i];
+        if (!c->ended || c->finish == HONE_FINISH_LENGTH) return METRICS_LENGTH;
+    }
+    return METRICS_STOP;
+}
+
 /* -- events --------------------------------------------------------------------------------- */
 
 static void request_ended(run *r, const run_event *v)
 {
+    /* one that ended by its stop tokens was cancelled, and is done */
+    const bool done =
+        v->e.status == HONE_OK ||
+        (!r->ask.request.embed && hone_reply_prompt_ended(&r->reply, v->prompt));
+    const hone_generate_options *g = &r->ask.request.generate;
     r->request[v->prompt].ended = true;
     r->n_open--;
-    /* one that ended by its stop tokens was cancelled, and is done */
-    if (v->e.status == HONE_OK ||
-        (!r->ask.request.embed && hone_reply_prompt_ended(&r->reply, v->prompt)))
-        return;
+    if (r->x)
+        hone_server_note(r->server, r->x, &v->stats,
+                         finish_of(r, v->prompt, done ? HONE_OK : v->e.status),
+                         r->ask.request.n_answer, g->n_max);
+    if (done) return;
     api_error e;
     hone_api_fail_status(&e, v->e.status, NULL, &v->error);
     fail(r, &e);
@@ -313,6 +332,7 @@ static void submit_all(run *r)
     if (!r->ask.stream) return;
     http_set_header(r->x, "Cache-Control", "no-cache");
     http_stream_begin(r->x, 200, "text/event-stream");
+    http_stream_ping(r->x, r->server->options.ping_s, ": ping\n\n");
 }
 
 static run *new_run(hone_server *s, http_exchange *x, const dialect *d, ask *a,

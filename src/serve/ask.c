@@ -319,7 +319,7 @@ bool hone_ask_generation(ask *a, const hone_server *s, const json_t *body, api_e
         !hone_field_str(body, "cache_salt", &salt, e) ||
         !hone_field_bool(body, "cache_prompt", &cache, e))
         return false;
-    if (session && !s->options.session_dir) {
+    if (session && !s->options.scheduler.session_dir) {
         return hone_api_fail(e, 400, "unsupported_value", "session",
                              "session: the server was started without a folder for "
                              "sessions");

@@ -118,6 +118,8 @@ void http_reply(http_exchange *x, int status, const char *type, const void *body
 void http_stream_begin(http_exchange *x, int status, const char *type);
 void http_stream_write(http_exchange *x, const void *data, size_t len);
 void http_stream_end(http_exchange *x);
+/* A stream that was silent for so many seconds gets `text`, a constant. */
+void http_stream_ping(http_exchange *x, int seconds, const char *text);
 bool http_stream_begun(const http_exchange *x);
 
 /* For an exchange that is kept.  gone: the client left, or was dropped because it did not

@@ -282,7 +282,7 @@ void hone_http_check_time(http_conn *c, int64_t now)
 {
     const http_options *o = &c->server->options;
     const size_t out = queued(c);
-    const http_exchange *x = c->x;
+    http_exchange *x = c->x;
     const bool waits = out > 0 && (c->state != HTTP_BUSY || x->full);
     if (c->doomed || (waits && passed(c->progress_ns, now, o->stall_s))) {
         hone_http_drop(c);
@@ -296,6 +296,9 @@ void hone_http_check_time(http_conn *c, int64_t now)
         const int64_t earned = (int64_t)(c->n_body / HTTP_BODY_RATE);
         if (passed(x->begin_ns + earned * SECOND, now, o->header_s))
             refuse(c, 408, "the body of the request took too long");
+    } else if (c->state == HTTP_BUSY && x && x->begun && x->ping && !x->full) {
+        if (passed(x->write_ns, now, x->ping_s))
+            http_stream_write(x, x->ping, strlen(x->ping));
     } else if (c->state == HTTP_LINGER) {
         if (passed(c->since_ns, now, HTTP_LINGER_S)) hone_http_drop(c);
     }

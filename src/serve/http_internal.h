@@ -58,7 +58,10 @@ struct http_exchange {
     http_note note;
     bool begun, full, keep_alive;
     int status;
-    size_t bytes; /* of the reply's body */
+    size_t bytes;     /* of the reply's body */
+    const char *ping; /* for a silent stream, or NULL */
+    int ping_s;
+    int64_t write_ns; /* the last write of a stream with pings */
     int64_t begin_ns;
 };
 

@@ -170,7 +170,15 @@ void http_stream_write(http_exchange *x, const void *data, size_t len)
         evbuffer_add(out, data, len) || (chunked && evbuffer_add(out, "\r\n", 2)))
         x->conn->doomed = true;
     x->bytes += len;
+    if (x->ping) x->write_ns = hone_clock_ns();
     note_full(x);
+}
+
+void http_stream_ping(http_exchange *x, int seconds, const char *text)
+{
+    x->ping = text;
+    x->ping_s = seconds;
+    x->write_ns = hone_clock_ns();
 }
 
 void http_stream_end(http_exchange *x)

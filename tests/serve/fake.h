@@ -127,6 +127,19 @@ static inline void fake_loop(void)
     fake.n_posted = 0;
 }
 
+/* -- server.h ----------------------------------------------------------------------- */
+
+void hone_server_note(hone_server *s, http_exchange *x, const hone_request_stats *stats,
+                      metrics_finish finish, int n_answer, int n_max)
+{
+    (void)s;
+    (void)x;
+    (void)stats;
+    (void)n_answer;
+    (void)n_max;
+    assert_true(finish < METRICS_N_FINISH);
+}
+
 /* -- scheduler.h --------------------------------------------------------------------------- */
 
 hone_request hone_request_default(void)
@@ -248,7 +261,7 @@ static inline hone_server fake_server(const char *chat_template)
                          .name = "tiny",
                          .created = 1700000000,
                          .engine_info = {.n_ctx = 1000},
-                         .options = {.chat_template = chat_template}};
+                         .options = {.chat_template = chat_template, .ping_s = 15}};
 }
 
 static inline void fake_server_release(hone_server *s)
