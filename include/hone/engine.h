@@ -45,6 +45,10 @@ typedef struct hone_engine_options { /* zero: the default */
                             if that is more; each takes n_vocab floats */
     bool cache;   /* keep full pages of all sequences in a prefix cache, the least
                             recently used give way to pages that are needed */
+    const char
+        *disk_dir; /* with cache: pages that give way go to a file in this folder,
+                             up to disk_bytes, and come back without being computed */
+    uint64_t disk_bytes;
     int page_len; /* positions of a page; default 32 */
     /* Asked between steps; true ends the call with HONE_E_CANCELLED.  May be NULL. */
     bool (*interrupt)(void *ctx);
@@ -68,6 +72,7 @@ typedef struct hone_engine_info {
     uint64_t kv_bytes_used; /* pages of sequences */
     uint64_t
         kv_bytes_cached; /* pages of the prefix cache alone, given up when needed */
+    uint64_t disk_bytes_used; /* cached pages on disk */
     uint64_t step_bytes;
 } hone_engine_info;
 HONE_API hone_engine_info hone_engine_get_info(const hone_engine *e);

@@ -125,6 +125,16 @@ static void release_rows(hone_step_rows *r)
     hone_free(r->out_row);
 }
 
+static hone_status new_cache(hone_engine *e, hone_error *err)
+{
+    const hone_engine_options *o = &e->options;
+    if (o->disk_dir) {
+        HONE_TRY(hone_page_store_new(&e->store, o->disk_dir, o->disk_bytes,
+                                     e->layout.page_bytes, err));
+    }
+    return hone_prefix_tree_new(&e->cache, e->kv, e->store, (size_t)o->page_len, err);
+}
+
 static hone_status build(hone_engine *e, const hone_engine_options *given,
                          hone_error *err)
 {
@@ -148,7 +158,7 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
     o->n_sequence = min_int(o->n_sequence, o->n_batch);
     o->n_output = min_int(o->n_output, o->n_batch);
     if (o->cache) {
-        HONE_TRY(hone_prefix_tree_new(&e->cache, e->kv, (size_t)o->page_len, err));
+        HONE_TRY(new_cache(e, err));
     }
     HONE_TRY(new_rows(&e->rows, o->n_batch, o->n_output, err));
     HONE_TRY(hone_pool_new(&e->pool, o->n_thread, err));
@@ -189,6 +199,7 @@ void hone_engine_free(hone_engine *e)
     hone_free(e->work);
     hone_grammar_vocab_free(e->vocab);
     hone_prefix_tree_free(e->cache);
+    hone_page_store_free(e->store);
     hone_kv_pool_free(e->kv);
     hone_kv_layout_release(&e->layout);
     release_rows(&e->rows);
@@ -210,6 +221,9 @@ hone_engine_info hone_engine_get_info(const hone_engine *e)
         .kv_bytes = e->options.kv_bytes,
         .kv_bytes_used = (uint64_t)used * e->layout.page_bytes,
         .kv_bytes_cached = (uint64_t)idle * e->layout.page_bytes,
+        .disk_bytes_used =
+            e->store ? (uint64_t)hone_page_store_n_used(e->store) * e->layout.page_bytes
+                     : 0,
         .step_bytes = e->step_bytes,
     };
 }

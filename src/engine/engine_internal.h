@@ -25,6 +25,7 @@ struct hone_engine {
     hone_pool *pool;
     hone_kv_layout layout;
     hone_kv_pool *kv;
+    hone_page_store *store;  /* NULL: none */
     hone_prefix_tree *cache; /* NULL: none */
     hone_pack *pack;
     hone_executor *executor;

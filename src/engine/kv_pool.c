@@ -120,6 +120,11 @@ void hone_kv_pool_set_cached(hone_kv_pool *p, const void *page, bool cached)
         p->n_idle--;
 }
 
+bool hone_kv_pool_is_cached(const hone_kv_pool *p, const void *page)
+{
+    return p->cached[index_of(p, page)];
+}
+
 size_t hone_kv_pool_n_idle(const hone_kv_pool *p)
 {
     return p->n_idle;

@@ -29,6 +29,7 @@ uint32_t hone_kv_pool_n_ref(const hone_kv_pool *p, const void *page);
 
 /* One of the references is the prefix cache's: a page that has no other is idle. */
 void hone_kv_pool_set_cached(hone_kv_pool *p, const void *page, bool cached);
+bool hone_kv_pool_is_cached(const hone_kv_pool *p, const void *page);
 size_t hone_kv_pool_n_idle(const hone_kv_pool *p);
 
 size_t hone_kv_pool_n_page(const hone_kv_pool *p);

@@ -9,19 +9,27 @@ struct hone_prefix_node {
     hone_prefix_node *parent; /* NULL: a root */
     hone_prefix_node **child; /* [n_child], by token */
     size_t n_child, cap;
-    hone_prefix_node *newer, *older; /* by last use; roots are not in the list */
-    void *page;                      /* NULL in a root */
+    size_t n_hot;                    /* children with a page */
+    hone_prefix_node *newer, *older; /* by last use; roots are in no list */
+    void *page;                      /* NULL in a root, and where it is cold */
+    hone_page_slot slot;             /* of a cold node */
     uint64_t adapter;                /* of a root */
     size_t n;
     int32_t token[]; /* [n] */
 };
 
+typedef struct use_list {
+    hone_prefix_node *newest, *oldest;
+} use_list;
+
 struct hone_prefix_tree {
-    hone_kv_pool *kv; /* borrowed */
+    hone_kv_pool *kv;       /* borrowed */
+    hone_page_store *store; /* borrowed; NULL: none */
     size_t page_len;
     hone_prefix_node **root; /* [n_root], one an adapter */
     size_t n_root, root_cap;
-    hone_prefix_node *newest, *oldest;
+    use_list hot, cold;
+    hone_prefix_node *pinned;
 };
 
 /* -- nodes ------------------------------------------------------------------------ */
@@ -39,36 +47,41 @@ static hone_prefix_node *new_node(const int32_t *id, size_t n)
     return node;
 }
 
-static void unlink_use(hone_prefix_tree *t, hone_prefix_node *x)
+static use_list *list_of(hone_prefix_tree *t, const hone_prefix_node *x)
+{
+    return x->page ? &t->hot : &t->cold;
+}
+
+static void unlink_use(use_list *l, hone_prefix_node *x)
 {
     if (x->newer)
         x->newer->older = x->older;
     else
-        t->newest = x->older;
+        l->newest = x->older;
     if (x->older)
         x->older->newer = x->newer;
     else
-        t->oldest = x->newer;
+        l->oldest = x->newer;
 }
 
-static void link_newest(hone_prefix_tree *t, hone_prefix_node *x)
+static void link_newest(use_list *l, hone_prefix_node *x)
 {
     x->newer = NULL;
-    x->older = t->newest;
-    if (t->newest)
-        t->newest->newer = x;
+    x->older = l->newest;
+    if (l->newest)
+        l->newest->newer = x;
     else
-        t->oldest = x;
-    t->newest = x;
+        l->oldest = x;
+    l->newest = x;
 }
 
 /* Node and ancestors were used; a parent is newer than its children, so that leaves are
  * evicted first. */
 static void touch(hone_prefix_tree *t, hone_prefix_node *x)
 {
-    for (; x && x->page; x = x->parent) {
-        unlink_use(t, x);
-        link_newest(t, x);
+    for (; x && x->parent; x = x->parent) {
+        unlink_use(list_of(t, x), x);
+        link_newest(list_of(t, x), x);
     }
 }
 
@@ -143,6 +156,24 @@ static hone_prefix_node *nearest(const hone_prefix_node *at, const int32_t *id,
     return best;
 }
 
+/* The tree's reference to the page of a node goes. */
+static void give_up_page(hone_prefix_tree *t, hone_prefix_node *x)
+{
+    hone_kv_pool_set_cached(t->kv, x->page, false);
+    hone_kv_pool_unref(t->kv, x->page);
+    x->parent->n_hot--;
+    x->page = NULL;
+}
+
+/* A page becomes the node's, which is in no list. */
+static void take_page(hone_prefix_tree *t, hone_prefix_node *x, void *page)
+{
+    x->page = page;
+    x->parent->n_hot++;
+    hone_kv_pool_set_cached(t->kv, page, true);
+    link_newest(&t->hot, x);
+}
+
 /* Take a node without children out of the tree. */
 static void remove_leaf(hone_prefix_tree *t, hone_prefix_node *x)
 {
@@ -151,9 +182,11 @@ static void remove_leaf(hone_prefix_tree *t, hone_prefix_node *x)
     HONE_ASSERT(x->n_child == 0 && i < p->n_child && p->child[i] == x);
     memmove(p->child + i, p->child + i + 1, (p->n_child - i - 1) * sizeof(void *));
     p->n_child--;
-    unlink_use(t, x);
-    hone_kv_pool_set_cached(t->kv, x->page, false);
-    hone_kv_pool_unref(t->kv, x->page);
+    unlink_use(list_of(t, x), x);
+    if (x->page)
+        give_up_page(t, x);
+    else
+        hone_page_store_drop(t->store, x->slot);
     hone_free(x->child);
     hone_free(x);
 }
@@ -173,11 +206,13 @@ static void remove_children(hone_prefix_tree *t, hone_prefix_node *at)
 /* -- the tree --------------------------------------------------------------------- */
 
 hone_status hone_prefix_tree_new(hone_prefix_tree **out, hone_kv_pool *kv,
-                                 size_t page_len, hone_error *err)
+                                 hone_page_store *store, size_t page_len,
+                                 hone_error *err)
 {
     hone_prefix_tree *t = hone_alloc_zero(1, sizeof *t);
     if (!t) return hone_fail(err, HONE_E_NOMEM, "prefix cache: out of memory");
     t->kv = kv;
+    t->store = store;
     t->page_len = page_len;
     *out = t;
     return HONE_OK;
@@ -201,7 +236,7 @@ hone_prefix_node *hone_prefix_find(hone_prefix_tree *t, uint64_t adapter,
 {
     *same = 0;
     if (!at) at = find_root(t, adapter);
-    if (!at || (at->page && at->n < t->page_len)) return NULL;
+    if (!at || (at->parent && at->n < t->page_len)) return NULL;
     hone_prefix_node *x = nearest(at, id, n < t->page_len ? n : t->page_len, same);
     touch(t, x);
     return x;
@@ -214,7 +249,36 @@ void *hone_prefix_page(const hone_prefix_node *node)
 
 hone_prefix_node *hone_prefix_parent(const hone_prefix_node *node)
 {
-    return node->parent->page ? node->parent : NULL;
+    return node->parent->parent ? node->parent : NULL;
+}
+
+/* A cold node gets a page that somebody computed again. */
+static void reheat(hone_prefix_tree *t, hone_prefix_node *x, void *page)
+{
+    unlink_use(&t->cold, x);
+    hone_page_store_drop(t->store, x->slot);
+    hone_kv_pool_ref(t->kv, page);
+    take_page(t, x, page);
+}
+
+void hone_prefix_pin(hone_prefix_tree *t, hone_prefix_node *node)
+{
+    t->pinned = node;
+}
+
+bool hone_prefix_warm(hone_prefix_tree *t, hone_prefix_node *node, void *page)
+{
+    HONE_ASSERT(!node->page);
+    if (!hone_page_store_get(t->store, node->slot, page)) {
+        remove_children(t, node);
+        remove_leaf(t, node);
+        hone_kv_pool_unref(t->kv, page);
+        return false;
+    }
+    unlink_use(&t->cold, node);
+    hone_page_store_drop(t->store, node->slot);
+    take_page(t, node, page);
+    return true;
 }
 
 hone_prefix_node *hone_prefix_insert(hone_prefix_tree *t, uint64_t adapter,
@@ -224,9 +288,11 @@ hone_prefix_node *hone_prefix_insert(hone_prefix_tree *t, uint64_t adapter,
     size_t same;
     if (!at) at = get_root(t, adapter);
     if (!at) return NULL;
-    HONE_ASSERT(n > 0 && n <= t->page_len && (!at->page || at->n == t->page_len));
+    HONE_ASSERT(n > 0 && n <= t->page_len && (!at->parent || at->n == t->page_len));
     hone_prefix_node *near = nearest(at, id, n, &same);
     if (near && same == n) {
+        const bool cold = !near->page && near->n == n;
+        if (cold && !hone_kv_pool_is_cached(t->kv, page)) reheat(t, near, page);
         touch(t, near);
         return near;
     }
@@ -241,10 +307,8 @@ hone_prefix_node *hone_prefix_insert(hone_prefix_tree *t, uint64_t adapter,
     at->child[i] = x;
     at->n_child++;
     x->parent = at;
-    x->page = page;
     hone_kv_pool_ref(t->kv, page);
-    hone_kv_pool_set_cached(t->kv, page, true);
-    link_newest(t, x);
+    take_page(t, x, page);
     touch(t, x);
     return x;
 }
@@ -264,11 +328,38 @@ size_t hone_prefix_match(const hone_prefix_tree *t, uint64_t adapter, const int3
     return all;
 }
 
+/* A slot for another page: the oldest cold leaf goes. */
+static void make_slot(hone_prefix_tree *t)
+{
+    if (!hone_page_store_is_full(t->store)) return;
+    for (hone_prefix_node *x = t->cold.oldest; x; x = x->newer) {
+        if (x->n_child > 0 || x == t->pinned) continue;
+        remove_leaf(t, x);
+        return;
+    }
+}
+
+/* The page goes to disk, the node stays; or both go. */
+static void cool(hone_prefix_tree *t, hone_prefix_node *x)
+{
+    if (t->store) make_slot(t);
+    const hone_page_slot slot = t->store ? hone_page_store_put(t->store, x->page) : -1;
+    if (slot < 0) {
+        remove_children(t, x); /* they are cold */
+        remove_leaf(t, x);
+        return;
+    }
+    unlink_use(&t->hot, x);
+    give_up_page(t, x);
+    x->slot = slot;
+    link_newest(&t->cold, x);
+}
+
 bool hone_prefix_evict(hone_prefix_tree *t)
 {
-    for (hone_prefix_node *x = t->oldest; x; x = x->newer) {
-        if (x->n_child > 0 || hone_kv_pool_n_ref(t->kv, x->page) > 1) continue;
-        remove_leaf(t, x);
+    for (hone_prefix_node *x = t->hot.oldest; x; x = x->newer) {
+        if (x->n_hot > 0 || hone_kv_pool_n_ref(t->kv, x->page) > 1) continue;
+        cool(t, x);
         return true;
     }
     return false;

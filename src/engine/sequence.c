@@ -143,6 +143,17 @@ hone_status hone_sequence_fork(hone_sequence **out, const hone_sequence *s, size
 
 /* -- the prefix cache ------------------------------------------------------------- */
 
+/* The node's page, from disk if need be; NULL if that does not go. */
+static void *page_of_node(hone_engine *e, hone_prefix_node *x)
+{
+    void *page = hone_prefix_page(x);
+    if (page) return page;
+    hone_prefix_pin(e->cache, x);
+    page = hone_engine_acquire_page(e);
+    hone_prefix_pin(e->cache, NULL);
+    return page && hone_prefix_warm(e->cache, x, page) ? page : NULL;
+}
+
 size_t hone_sequence_attach(hone_sequence *s, const int32_t *id, size_t n)
 {
     hone_engine *e = s->engine;
@@ -155,7 +166,8 @@ size_t hone_sequence_attach(hone_sequence *s, const int32_t *id, size_t n)
         hone_prefix_node *x =
             hone_prefix_find(e->cache, s->adapter, s->node, id + at, n - at, &same);
         if (!x) break;
-        void *page = hone_prefix_page(x);
+        void *page = page_of_node(e, x);
+        if (!page) break;
         hone_kv_pool_ref(e->kv, page);
         s->page[s->n_page++] = page;
         memcpy(s->tokens.id + at, id + at, same * sizeof *id);

@@ -204,9 +204,55 @@ static void the_least_used_gives_way(void **state)
     hone_engine_free(engine);
 }
 
+static void pages_come_back_from_disk(void **state)
+{
+    hone_error err;
+    (void)state;
+    hone_engine_options o = {.n_ctx = 32, .cache = true, .disk_dir = "/tmp"};
+    o.page_len = PAGE_LEN;
+    assert_fails(hone_engine_new(&engine, model, &o, &err), HONE_E_LIMIT, "found 0");
+    o.disk_bytes = 1 << 20;
+    o.disk_dir = "/no/such/folder";
+    assert_fails(hone_engine_new(&engine, model, &o, &err), HONE_E_IO, "No such file");
+    o.disk_dir = "/tmp";
+    start(o);
+    const uint64_t page = hone_engine_get_info(engine).kv_bytes / 4;
+    for (int i = 0; i < 3; i++) { /* each takes the whole pool */
+        hone_sequence *s = new_sequence();
+        append(s, token + 20 * i, 32);
+        hone_sequence_free(s);
+    }
+    assert_int_equal(hone_engine_get_info(engine).disk_bytes_used, 8 * page);
+    for (int i = 0; i < 3; i++) {
+        hone_sequence *s = new_sequence();
+        assert_int_equal(hone_sequence_attach(s, token + 20 * i, 31), 31);
+        hone_sequence_truncate(s, 24); /* room for a page of its own */
+        append(s, token + 20 * i + 24, 8);
+        assert_same(s, token + 20 * i, 32);
+        hone_sequence_free(s);
+    }
+    hone_engine_free(engine);
+    /* a store of two pages keeps the beginnings that were used last */
+    o.disk_bytes = 2 * page;
+    start(o);
+    for (int i = 0; i < 3; i++) {
+        hone_sequence *s = new_sequence();
+        append(s, token + 20 * i, 32);
+        hone_sequence_free(s);
+    }
+    assert_int_equal(hone_engine_get_info(engine).disk_bytes_used, 2 * page);
+    hone_sequence *s = new_sequence();
+    const size_t have = hone_sequence_attach(s, token + 20, 32);
+    assert_true(have == 0 || have == 8 || have == 16);
+    append(s, token + 20 + have, 32 - have);
+    assert_same(s, token + 20, 32);
+    hone_sequence_free(s);
+    hone_engine_free(engine);
+}
+
 /* Random sequences that begin, fork, go on, are cut and end, in a pool that is too small
  * for all: tokens and logits are always what they are alone. */
-static void sharing_changes_nothing(void **state)
+static void share_at_random(hone_engine_options options)
 {
     enum {
         N = 6
@@ -215,9 +261,10 @@ static void sharing_changes_nothing(void **state)
     hone_sequence *s[N] = {0};
     int32_t id[N][N_TOKEN];
     size_t n[N] = {0};
-    (void)state;
-    start((hone_engine_options){
-        .n_ctx = N_TOKEN, .kv_bytes = 0, .cache = true, .n_sequence = 2});
+    options.n_ctx = N_TOKEN;
+    options.n_sequence = 2;
+    options.cache = true;
+    start(options);
     for (int round = 0; round < 400; round++) {
         const size_t i = hone_rng_u32(test_rng()) % N;
         const size_t j = hone_rng_u32(test_rng()) % N;
@@ -261,6 +308,14 @@ static void sharing_changes_nothing(void **state)
     hone_engine_free(engine);
 }
 
+static void sharing_changes_nothing(void **state)
+{
+    (void)state;
+    share_at_random((hone_engine_options){0});
+    share_at_random((hone_engine_options){.disk_dir = "/tmp", .disk_bytes = 1 << 16});
+    share_at_random((hone_engine_options){.disk_dir = "/tmp", .disk_bytes = 1 << 24});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_beginning_is_computed_once),
         cmocka_unit_test(two_that_compute_the_same_keep_one_copy),
         cmocka_unit_test(the_least_used_gives_way),
+        cmocka_unit_test(pages_come_back_from_disk),
         cmocka_unit_test(sharing_changes_nothing),
     };
     return cmocka_run_group_tests_name("prefix", tests, open_all, close_all);

@@ -91,7 +91,7 @@ typedef struct result {
     size_t n_embedding;
     int n_start, n_end, n_step;
     hone_status status;
-    char text[256];
+    char text[HONE_ERROR_TEXT_SIZE];
     hone_request_stats stats;
 } result;
 
@@ -358,7 +358,13 @@ static void guesses_change_nothing(void **state)
         assert_all_as_alone(q, r, N_MANY);
         const hone_scheduler_stats s = hone_scheduler_get_stats(scheduler);
         assert_true(s.n_draft > 0 && s.n_accepted > 0);
-        assert_true(o == 0 || s.n_accepted * 2 > s.n_draft);
+        /* a model guesses its own most likely tokens, up to the end of the answer */
+        size_t n_draft = 0, n_right = 0;
+        for (int i = 1; i < N_MANY; i += 2) {
+            n_draft += r[i].stats.n_draft;
+            n_right += r[i].stats.n_accepted;
+        }
+        assert_true(o == 0 || n_right * 3 > n_draft * 2);
         stop();
     }
     hone_engine_free(draft);
