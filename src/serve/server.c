@@ -117,6 +117,9 @@ static http_options http_options_of(const hone_server_options *o)
 static hone_status start_engines(hone_server *s, hone_error *err)
 {
     hone_server_options *o = &s->options;
+    if (o->n_adapter > 0)
+        return hone_fail(err, HONE_E_UNSUPPORTED,
+                         "serve: adapter %s: this engine has none", o->adapter[0].name);
     o->engine.cache = true;
     HONE_TRY(hone_engine_new(&s->engine, s->model, &o->engine, err));
     s->engine_info = hone_engine_get_info(s->engine);
