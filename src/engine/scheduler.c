@@ -69,7 +69,8 @@ static hone_status build(hone_scheduler *s, const hone_scheduler_options *o,
     HONE_TRY(hone_engine_work(e, e->options.n_thread, &work, err));
     s->item = hone_alloc(n, sizeof *s->item);
     s->item_task = hone_alloc(n, sizeof *s->item_task);
-    if (s->item && s->item_task) return HONE_OK;
+    s->draft = hone_alloc(n, sizeof *s->draft);
+    if (s->item && s->item_task && s->draft) return HONE_OK;
     return hone_fail(err, HONE_E_NOMEM, "scheduler: out of memory");
 }
 
@@ -139,6 +140,7 @@ void hone_scheduler_free(hone_scheduler *s)
     pthread_mutex_destroy(&s->lock);
     hone_free(s->item);
     hone_free(s->item_task);
+    hone_free(s->draft);
     hone_free(s);
 }
 

@@ -37,13 +37,11 @@ static size_t lookup(const hone_tokens *all, size_t n, int32_t *guess, size_t ma
     return 0;
 }
 
-static size_t guess_by_lookup(const hone_task *t, int32_t *guess, size_t max)
+static void guess_by_lookup(hone_task *t)
 {
-    for (size_t n = LONGEST; n >= 2; n--) {
-        const size_t m = lookup(&t->all, n, guess, max);
-        if (m) return m;
+    for (size_t n = LONGEST; n >= 2 && t->n_guess == 0; n--) {
+        t->n_guess = lookup(&t->all, n, t->guess, t->n_wanted);
     }
-    return 0;
 }
 
 /* -- draft model ------------------------------------------------------------------ */
@@ -56,8 +54,8 @@ static int32_t most_likely(const hone_sequence *s)
     return id;
 }
 
-/* Bring the draft sequence to the task's tokens; false: it does not go. */
-static bool catch_up(hone_engine *e, hone_task *t)
+/* What brings the draft sequence to the task's tokens. */
+static bool catch_up(hone_engine *e, hone_task *t, hone_step_item *item)
 {
     size_t have, same = 0;
     if (!t->draft && hone_sequence_new(&t->draft, e, NULL)) return false;
@@ -67,27 +65,47 @@ static bool catch_up(hone_engine *e, hone_task *t)
     }
     hone_sequence_truncate(t->draft, same);
     if (same == 0) same = hone_sequence_attach(t->draft, t->all.id, t->all.len - 1);
-    return !hone_sequence_append(t->draft, t->all.id + same, t->all.len - same, NULL);
+    *item = (hone_step_item){t->draft, t->all.id + same, t->all.len - same, 1};
+    return true;
 }
 
-/* The most likely tokens by the draft model; their number. */
-static size_t guess_by_model(hone_scheduler *s, hone_task *t, int32_t *guess,
-                             size_t max)
+/* Room is short: the draft sequences begin anew another time. */
+static void forget_drafts(hone_scheduler *s)
+{
+    for (size_t i = 0; i < s->n_item; i++) {
+        hone_sequence_free(s->item_task[i]->draft);
+        s->item_task[i]->draft = NULL;
+    }
+}
+
+/* The most likely tokens by the draft model, of all answers together: one step a token. */
+static void guess_by_model(hone_scheduler *s)
 {
     const int64_t start = hone_clock_ns();
-    size_t n = 0;
-    if (!catch_up(s->o.draft, t)) {
-        hone_sequence_free(t->draft);
-        t->draft = NULL;
-        return 0;
+    const size_t most = (size_t)s->o.draft->options.n_sequence;
+    size_t n = 0, n_token = 0;
+    for (size_t i = 0; i < s->n_item && n < most; i++) {
+        hone_task *t = s->item_task[i];
+        if (t->n_wanted && catch_up(s->o.draft, t, &s->draft[n])) n++;
     }
-    guess[n++] = most_likely(t->draft);
-    while (n < max && !hone_sequence_append(t->draft, guess + n - 1, 1, NULL)) {
-        guess[n++] = most_likely(t->draft);
+    for (; n > 0; n_token++) {
+        if (hone_engine_append(s->o.draft, s->draft, n, NULL)) {
+            forget_drafts(s);
+            break;
+        }
+        n = 0;
+        for (size_t i = 0; i < s->n_item; i++) {
+            hone_task *t = s->item_task[i];
+            if (!t->draft || !hone_sequence_logits(t->draft)) continue;
+            t->guess[t->n_guess] = most_likely(t->draft);
+            if (++t->n_guess < t->n_wanted)
+                s->draft[n++] =
+                    (hone_step_item){t->draft, t->guess + t->n_guess - 1, 1, 1};
+        }
     }
-    const double each = (double)(hone_clock_ns() - start) * 1e-9 / (double)n;
+    if (n_token == 0) return;
+    const double each = (double)(hone_clock_ns() - start) * 1e-9 / (double)n_token;
     s->guess_s = s->guess_s > 0 ? 0.9 * s->guess_s + 0.1 * each : each;
-    return n;
 }
 
 /* -- whether it pays -------------------------------------------------------------- */
@@ -101,22 +119,24 @@ static size_t worth(const hone_scheduler *s, const hone_task *t)
     if (t->hit_rate < 0.05 && t->n_since < RETRY) return 0;
     const double rate = t->hit_rate < 0.3 ? 0.3 : t->hit_rate;
     const double token_s = s->alone_s / (double)s->n_answer_row;
+    const double guess = s->guess_s / (double)s->n_item; /* a step serves all answers */
     double chance = 1.0;
     size_t n = 0;
     while (n < most) {
         const double over = (double)(s->n_row + n + 1) * s->row_s - s->alone_s;
         const double row = over <= 0 ? 0.0 : over < s->row_s ? over : s->row_s;
         chance *= rate;
-        if (chance * token_s <= row + s->guess_s) break;
+        if (chance * token_s <= row + guess) break;
         n++;
     }
     return n;
 }
 
 /* Put guesses behind the rows of item i. */
-static void add_guesses(hone_scheduler *s, size_t i, const int32_t *guess, size_t n)
+static void add_guesses(hone_scheduler *s, size_t i)
 {
     hone_task *t = s->item_task[i];
+    size_t n = t->n_guess;
     hone_step_item *item = &s->item[i];
     const hone_engine_options *o = &s->engine->options;
     size_t have;
@@ -126,9 +146,10 @@ static void add_guesses(hone_scheduler *s, size_t i, const int32_t *guess, size_
     if (n > n_ctx - have - item->n) n = n_ctx - have - item->n;
     if (n > rows) n = rows;
     if (n > outputs) n = outputs;
+    t->n_guess = 0;
     if (n == 0 || hone_sequence_reserve(t->sequence, item->n + n, NULL)) return;
     /* rows are read behind the last token, where the guesses stand for this step */
-    if (hone_tokens_append(&t->all, guess, n, NULL)) return;
+    if (hone_tokens_append(&t->all, t->guess, n, NULL)) return;
     t->all.len -= n;
     item->id = t->all.id + have;
     item->n += n;
@@ -143,13 +164,14 @@ void hone_scheduler_guess(hone_scheduler *s)
 {
     if (s->o.n_draft < 0) return;
     for (size_t i = 0; i < s->n_item; i++) {
-        int32_t guess[HONE_MAX_DRAFT];
         hone_task *t = s->item_task[i];
-        const size_t max = worth(s, t);
-        if (max == 0) continue;
-        const size_t n = s->o.draft ? guess_by_model(s, t, guess, max)
-                                    : guess_by_lookup(t, guess, max);
-        if (n) add_guesses(s, i, guess, n);
+        t->n_guess = 0;
+        t->n_wanted = worth(s, t);
+        if (!s->o.draft && t->n_wanted) guess_by_lookup(t);
+    }
+    if (s->o.draft) guess_by_model(s);
+    for (size_t i = 0; i < s->n_item; i++) {
+        add_guesses(s, i);
     }
 }
 

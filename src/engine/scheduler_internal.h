@@ -34,7 +34,9 @@ struct hone_task {
     /* of the step being prepared or just run */
     bool in_step;
     size_t n_row, n_out, n_guess; /* n_guess of the rows are guesses */
-    hone_status choice;           /* of the first choice after the step */
+    int32_t guess[HONE_MAX_DRAFT];
+    size_t n_wanted;    /* guesses that are worth their cost */
+    hone_status choice; /* of the first choice after the step */
     hone_error choice_error;
     double hit_rate; /* of guesses, a running mean */
     size_t n_since;  /* tokens since it guessed last */
@@ -96,6 +98,7 @@ struct hone_scheduler {
     int n_running;         /* tasks */
     hone_step_item *item;  /* [n_batch] of the step */
     hone_task **item_task; /* [n_batch] */
+    hone_step_item *draft; /* [n_batch] of a step of the draft model */
     size_t n_item, n_row, n_out;
     size_t n_answer_row, n_prompt_row; /* of n_row; guesses are neither */
     bool again;                        /* nothing could run, but can now */
