@@ -43,7 +43,7 @@ struct run {
     bool posted, lost; /* lost: an event could not be copied */
 };
 
-/* -- replies ------------------------------------------------------------------------------ */
+/* -- replies ----------------------------------------------------------------------- */
 
 void hone_answer_json(http_exchange *x, int status, const hone_buf *body)
 {
@@ -144,7 +144,7 @@ static metrics_finish finish_of(const run *r, size_t prompt, hone_status s)
     return METRICS_STOP;
 }
 
-/* -- events --------------------------------------------------------------------------------- */
+/* -- events ------------------------------------------------------------------------ */
 
 static void request_ended(run *r, const run_event *v)
 {
@@ -276,7 +276,7 @@ static void on_event(void *ctx, const hone_event *e)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* -- the client ------------------------------------------------------------------------------ */
+/* -- the client -------------------------------------------------------------------- */
 
 static void on_gone(void *ctx, http_exchange *x)
 {
@@ -294,7 +294,7 @@ static void on_full(void *ctx, http_exchange *x, bool full)
     }
 }
 
-/* -- begin ----------------------------------------------------------------------------------- */
+/* -- begin ------------------------------------------------------------------------- */
 
 static bool submit(run *r, size_t i, api_error *e)
 {

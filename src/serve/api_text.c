@@ -59,7 +59,7 @@ void hone_api_model(void *ctx, http_exchange *x)
     hone_buf_release(&b);
 }
 
-/* -- tokens ------------------------------------------------------------------------------ */
+/* -- tokens ------------------------------------------------------------------------ */
 
 /* The tokens of a text or of a conversation. */
 static bool tokens_of(ask_prompt *p, const hone_server *s, const json_t *body,

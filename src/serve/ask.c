@@ -31,7 +31,7 @@ void hone_ask_release(ask *a)
     *a = (ask){0};
 }
 
-/* -- model and prompt --------------------------------------------------------------- */
+/* -- model and prompt -------------------------------------------------------------- */
 
 bool hone_ask_model(ask *a, const hone_server *s, const json_t *body, api_error *e)
 {
@@ -96,7 +96,7 @@ bool hone_ask_fits(const ask *a, const hone_server *s, api_error *e)
     return true;
 }
 
-/* -- fields ------------------------------------------------------------------------- */
+/* -- fields ------------------------------------------------------------------------ */
 
 static hone_sampling neutral_sampling(const hone_model *m)
 {

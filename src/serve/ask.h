@@ -56,7 +56,7 @@ bool hone_ask_messages(ask *a, const hone_server *s, const char *body, size_t le
                        api_error *e);
 void hone_ask_release(ask *a);
 
-/* -- parts, for the files that fill an ask ---------------------------------------- */
+/* -- parts, for the files that fill an ask ----------------------------------------- */
 
 /* `model`: the server's own, an adapter's, or absent.  404 model_not_found. */
 bool hone_ask_model(ask *a, const hone_server *s, const json_t *body, api_error *e);

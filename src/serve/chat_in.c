@@ -9,7 +9,7 @@ enum {
     MAX_TOOLS = 512
 };
 
-/* -- tools -------------------------------------------------------------------------- */
+/* -- tools ------------------------------------------------------------------------- */
 
 static bool check_tool(const json_t *tool, size_t i, api_error *e)
 {
@@ -81,7 +81,7 @@ static bool read_choice(tool_grammar *g, bool *none, const json_t *body, api_err
                          "tools");
 }
 
-/* -- what the model's marks need ------------------------------------------------------ */
+/* -- what the model's marks need --------------------------------------------------- */
 
 static bool is_special(const hone_server *s, const char *mark)
 {
@@ -114,7 +114,7 @@ static split_thinking thinking_of(const char *chat_template, const char *prompt,
     return SPLIT_MAY_THINK;
 }
 
-/* -- the body ------------------------------------------------------------------------- */
+/* -- the body ---------------------------------------------------------------------- */
 
 static bool read_logprobs(ask *a, const json_t *body, api_error *e)
 {

@@ -10,7 +10,7 @@ enum {
     USUAL_MAX_TOKENS = 16
 };
 
-/* -- prompts -------------------------------------------------------------------------- */
+/* -- prompts ----------------------------------------------------------------------- */
 
 /* Text that may have to be echoed; tokens echo what they spell. */
 static bool keep_text(ask_prompt *p, const hone_server *s, const json_t *text,
@@ -74,7 +74,7 @@ static bool read_prompts(ask *a, const hone_server *s, const json_t *v, const ch
     return true;
 }
 
-/* -- a hole in the middle --------------------------------------------------------------- */
+/* -- a hole in the middle ---------------------------------------------------------- */
 
 typedef struct fim_tokens {
     const char *before, *behind, *middle;
@@ -133,7 +133,7 @@ static bool read_fim(ask *a, const hone_server *s, const json_t *prompt,
     return !a->echo || keep_text(&a->prompt[0], s, prompt, false, e);
 }
 
-/* -- bodies ----------------------------------------------------------------------------- */
+/* -- bodies ------------------------------------------------------------------------ */
 
 static bool read_logprobs(ask *a, const json_t *body, api_error *e)
 {

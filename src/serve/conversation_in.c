@@ -22,7 +22,7 @@ static bool bad_message(api_error *e, size_t i, const char *what)
     return hone_api_fail(e, 400, "invalid_value", param, "%s: %s", param, what);
 }
 
-/* -- one message -------------------------------------------------------------------- */
+/* -- one message ------------------------------------------------------------------- */
 
 static bool join_parts(hone_buf *b, const json_t *parts, size_t i, api_error *e)
 {
@@ -204,7 +204,7 @@ static bool read_message(json_t *list, const json_t *messages, size_t i, bool de
     return true;
 }
 
-/* -- the conversation --------------------------------------------------------------- */
+/* -- the conversation -------------------------------------------------------------- */
 
 /* Tools for a template that has no place for them. */
 static bool instruct(json_t *messages, const json_t *tools, api_error *e)
@@ -293,7 +293,7 @@ bool hone_chat_variables(json_t **out, const hone_server *s, const json_t *body,
     return ok;
 }
 
-/* -- the prompt --------------------------------------------------------------------- */
+/* -- the prompt -------------------------------------------------------------------- */
 
 /* Where the last message ends in the prompt is found by a mark behind it. */
 #define CONTINUE_MARK "\xEF\xB7\x90hone\xEF\xB7\x91"

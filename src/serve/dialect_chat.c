@@ -23,7 +23,7 @@ void hone_put_usage(hone_buf *b, const reply *r)
         r->n_reused, r->n_reasoning);
 }
 
-/* -- stream ---------------------------------------------------------------------------- */
+/* -- stream ------------------------------------------------------------------------ */
 
 static void open_chunk(reply_choice *c)
 {
@@ -112,7 +112,7 @@ static void error(reply *r, const api_error *e)
     hone_buf_append_str(&r->out, "\n\n");
 }
 
-/* -- whole ------------------------------------------------------------------------------- */
+/* -- whole ------------------------------------------------------------------------- */
 
 static void put_calls(hone_buf *b, const reply_choice *c)
 {

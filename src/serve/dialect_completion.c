@@ -12,7 +12,7 @@ static void put_head(reply *r)
     hone_put_text(&r->out, r->ask->model);
 }
 
-/* -- log probabilities ------------------------------------------------------------------- */
+/* -- log probabilities ------------------------------------------------------------- */
 
 static void put_token_text(hone_buf *b, const reply *r, int32_t id)
 {
@@ -118,7 +118,7 @@ static void put_logprobs(reply_choice *c)
     c->n_shown = c->n_token;
 }
 
-/* -- stream -------------------------------------------------------------------------------- */
+/* -- stream ------------------------------------------------------------------------ */
 
 static void put_choice(reply_choice *c, const char *text, size_t len,
                        const char *finish)
@@ -175,7 +175,7 @@ static void error(reply *r, const api_error *e)
     hone_buf_append_str(&r->out, "\n\n");
 }
 
-/* -- whole ----------------------------------------------------------------------------------- */
+/* -- whole ------------------------------------------------------------------------- */
 
 static void whole(reply *r)
 {

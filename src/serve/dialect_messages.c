@@ -31,7 +31,7 @@ static void put_head(reply *r)
     hone_put_text(&r->out, r->ask->model);
 }
 
-/* -- stream -------------------------------------------------------------------------------- */
+/* -- stream ------------------------------------------------------------------------ */
 
 static void event(reply *r, const char *name)
 {
@@ -124,7 +124,7 @@ static void error(reply *r, const api_error *e)
     hone_buf_append_str(&r->out, "\n\n");
 }
 
-/* -- whole ----------------------------------------------------------------------------------- */
+/* -- whole ------------------------------------------------------------------------- */
 
 /* Arguments that were cut off are no object: then {}. */
 static void put_input(hone_buf *b, const reply_part *p)

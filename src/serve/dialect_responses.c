@@ -4,7 +4,7 @@
  * in_progress; for each item added, parts, deltas, done; completed or incomplete. */
 #include "serve/reply.h"
 
-/* -- the response object ------------------------------------------------------------------- */
+/* -- the response object ----------------------------------------------------------- */
 
 /* A field as it was asked for, or the default. */
 static void put_asked(hone_buf *b, const reply *r, const char *key,
@@ -141,7 +141,7 @@ static void put_item(hone_buf *b, reply_choice *c, const reply_part *p, bool don
     hone_buf_append_char(b, '}');
 }
 
-/* -- stream ---------------------------------------------------------------------------------- */
+/* -- stream ------------------------------------------------------------------------ */
 
 static void event(reply *r, const char *name)
 {

@@ -33,7 +33,7 @@ struct http_posted {
     void *arg;
 };
 
-/* -- other threads ---------------------------------------------------------------- */
+/* -- other threads ----------------------------------------------------------------- */
 
 static void wake(http_server *s)
 {
@@ -79,7 +79,7 @@ void http_server_stop(http_server *s, int drain_s)
     errno = error;
 }
 
-/* -- draining --------------------------------------------------------------------- */
+/* -- draining ---------------------------------------------------------------------- */
 
 bool http_server_is_draining(const http_server *s)
 {
@@ -110,7 +110,7 @@ static void begin_drain(http_server *s, int seconds)
         hone_http_check_drained(s);
 }
 
-/* -- events of the loop ----------------------------------------------------------- */
+/* -- events of the loop ------------------------------------------------------------ */
 
 static void on_wake(evutil_socket_t fd, short what, void *ctx)
 {
@@ -153,7 +153,7 @@ static void on_accept_error(struct evconnlistener *listener, void *ctx)
     evconnlistener_disable(listener);
 }
 
-/* -- the address ------------------------------------------------------------------ */
+/* -- the address ------------------------------------------------------------------- */
 
 /* A socket that nobody listens to any more may be replaced; nothing else may. */
 static void remove_stale(const struct sockaddr_un *a)
@@ -239,7 +239,7 @@ static hone_status start_listening(http_server *s, hone_error *err)
     return status ? status : make_url(s, host, err);
 }
 
-/* -- life ------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------- */
 
 static http_options with_defaults(const http_options *o)
 {

@@ -86,7 +86,7 @@ bool http_server_is_draining(const http_server *s);
 HONE_MUST_CHECK hone_status http_post(http_server *s, void (*fn)(void *), void *arg,
                                       hone_error *err);
 
-/* -- the request ------------------------------------------------------------------ */
+/* -- the request ------------------------------------------------------------------- */
 
 http_method http_get_method(const http_exchange *x);
 const char *http_get_verb(const http_exchange *x); /* as it came: "HEAD", "PUT" */
@@ -104,7 +104,7 @@ typedef struct http_note {
 } http_note;
 http_note *http_get_note(http_exchange *x);
 
-/* -- the reply -------------------------------------------------------------------- */
+/* -- the reply --------------------------------------------------------------------- */
 
 /* A header of the reply, before it begins.  A value with a line end is left out. */
 void http_set_header(http_exchange *x, const char *name, const char *value);

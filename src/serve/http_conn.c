@@ -20,7 +20,7 @@
 
 #define SECOND INT64_C(1000000000)
 
-/* -- exchanges -------------------------------------------------------------------- */
+/* -- exchanges --------------------------------------------------------------------- */
 
 static bool is_id(const char *s)
 {
@@ -68,7 +68,7 @@ void hone_http_exchange_free(http_exchange *x)
     hone_free(x);
 }
 
-/* -- the end of a connection ------------------------------------------------------ */
+/* -- the end of a connection ------------------------------------------------------- */
 
 static size_t queued(const http_conn *c)
 {
@@ -116,7 +116,7 @@ static void finish(http_conn *c)
     set_state(c, HTTP_LINGER);
 }
 
-/* -- requests --------------------------------------------------------------------- */
+/* -- requests ---------------------------------------------------------------------- */
 
 static void refuse(http_conn *c, int status, const char *problem)
 {
@@ -212,7 +212,7 @@ void hone_http_exchange_ended(http_conn *c, bool keep_alive)
     }
 }
 
-/* -- events ----------------------------------------------------------------------- */
+/* -- events ------------------------------------------------------------------------ */
 
 static void on_read(struct bufferevent *bev, void *ctx)
 {
@@ -271,7 +271,7 @@ static void on_output(struct evbuffer *out, const struct evbuffer_cb_info *info,
     if (info->n_deleted > 0 || info->orig_size == 0) c->progress_ns = hone_clock_ns();
 }
 
-/* -- time ------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------- */
 
 static bool passed(int64_t since, int64_t now, int seconds)
 {
@@ -304,7 +304,7 @@ void hone_http_check_time(http_conn *c, int64_t now)
     }
 }
 
-/* -- the beginning ---------------------------------------------------------------- */
+/* -- the beginning ----------------------------------------------------------------- */
 
 static void refuse_connection(const http_server *s, int fd)
 {

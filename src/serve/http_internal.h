@@ -103,12 +103,12 @@ struct http_server {
     http_posted *posted, **posted_end; /* under lock */
 };
 
-/* -- http.c ----------------------------------------------------------------------- */
+/* -- http.c ------------------------------------------------------------------------ */
 
 /* The loop may end now if nothing is left to do. */
 void hone_http_check_drained(http_server *s);
 
-/* -- http_conn.c ------------------------------------------------------------------ */
+/* -- http_conn.c ------------------------------------------------------------------- */
 
 void hone_http_accept(http_server *s, int fd);
 /* Close now; an exchange in work is told. */
@@ -119,7 +119,7 @@ void hone_http_check_time(http_conn *c, int64_t now);
 void hone_http_exchange_ended(http_conn *c, bool keep_alive);
 void hone_http_exchange_free(http_exchange *x);
 
-/* -- http_route.c ----------------------------------------------------------------- */
+/* -- http_route.c ------------------------------------------------------------------ */
 
 /* With the head alone: refuse (by http_reply), or return the route. */
 const http_route *hone_http_admit(http_exchange *x);
@@ -129,7 +129,7 @@ void hone_http_refuse(http_exchange *x, int status, const char *problem);
 void hone_http_add_cors(const http_exchange *x, hone_buf *to);
 const char *hone_http_phrase(int status);
 
-/* -- http_tls.c ------------------------------------------------------------------- */
+/* -- http_tls.c -------------------------------------------------------------------- */
 
 HONE_MUST_CHECK hone_status hone_http_tls_new(void **ctx, const char *cert,
                                               const char *key, hone_error *err);

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "serve/http_internal.h"
 
-/* -- the request ------------------------------------------------------------------ */
+/* -- the request ------------------------------------------------------------------- */
 
 http_method http_get_method(const http_exchange *x)
 {
@@ -53,7 +53,7 @@ http_note *http_get_note(http_exchange *x)
     return &x->note;
 }
 
-/* -- the reply -------------------------------------------------------------------- */
+/* -- the reply --------------------------------------------------------------------- */
 
 void http_set_header(http_exchange *x, const char *name, const char *value)
 {

@@ -52,7 +52,7 @@ const char *hone_http_phrase(int status)
     return i < N_STATUS ? statuses[i].phrase : "Status";
 }
 
-/* -- errors ----------------------------------------------------------------------- */
+/* -- errors ------------------------------------------------------------------------ */
 
 static bool is_anthropic(const char *path)
 {
@@ -89,7 +89,7 @@ void hone_http_refuse(http_exchange *x, int status, const char *problem)
     http_reply(x, status, "application/json", text, n <= sizeof text ? n : 0);
 }
 
-/* -- keys ------------------------------------------------------------------------- */
+/* -- keys -------------------------------------------------------------------------- */
 
 /* Takes as long for any two texts of the lengths they have. */
 static bool equal_secret(const char *a, const char *b)
@@ -119,7 +119,7 @@ static bool has_key(const http_exchange *x)
     return ok;
 }
 
-/* -- paths and methods ------------------------------------------------------------ */
+/* -- paths and methods ------------------------------------------------------------- */
 
 static bool matches(const http_route *r, const char *path)
 {

@@ -20,7 +20,7 @@ static bool append(json_t *list, json_t *v, api_error *e)
     return json_array_append_new(list, v) == 0 || hone_field_no_memory(e);
 }
 
-/* -- system ------------------------------------------------------------------------------- */
+/* -- system ------------------------------------------------------------------------ */
 
 /* An agent puts a line that changes with every request in front; it says nothing to the
  * model and would keep the prompt from being found in the cache. */
@@ -56,7 +56,7 @@ static bool read_system(json_t *list, const json_t *body, api_error *e)
     return true;
 }
 
-/* -- messages ------------------------------------------------------------------------------ */
+/* -- messages ---------------------------------------------------------------------- */
 
 /* What the blocks of a message become. */
 typedef struct turn {
@@ -173,7 +173,7 @@ static bool read_messages(json_t *chat, const json_t *body, api_error *e)
     return set(chat, "continue_final_message", json_true(), e);
 }
 
-/* -- tools and the rest ---------------------------------------------------------------------- */
+/* -- tools and the rest ------------------------------------------------------------ */
 
 static bool rewrite_tools(json_t *chat, const json_t *body, api_error *e)
 {

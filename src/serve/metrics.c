@@ -15,7 +15,7 @@ enum {
     LAST_STATUS = 599
 };
 
-/* -- histograms ------------------------------------------------------------------- */
+/* -- histograms -------------------------------------------------------------------- */
 
 typedef enum histogram_id {
     FIRST_TOKEN,
@@ -112,7 +112,7 @@ static void observe(metrics *m, histogram_id id, double value)
     m->histogram[id].sum += value;
 }
 
-/* -- series that are read off the scheduler --------------------------------------- */
+/* -- series that are read off the scheduler ---------------------------------------- */
 
 static double ratio(uint64_t part, uint64_t whole)
 {
@@ -167,7 +167,7 @@ static const struct {
      read_kv_cached},
 };
 
-/* -- recording -------------------------------------------------------------------- */
+/* -- recording --------------------------------------------------------------------- */
 
 /* A label's value: backslash, quote and line end are escaped. */
 static void append_escaped(hone_buf *b, const char *s)
@@ -270,7 +270,7 @@ void hone_metrics_adapter(metrics *m, const char *name, int waiting, int running
     m->adapter_time = (double)time(NULL);
 }
 
-/* -- rendering -------------------------------------------------------------------- */
+/* -- rendering --------------------------------------------------------------------- */
 
 static void begin_series(hone_buf *to, const char *name, const char *type,
                          const char *help)

@@ -63,7 +63,7 @@ void hone_reply_release(reply *r)
     *r = (reply){0};
 }
 
-/* -- parts ---------------------------------------------------------------------------- */
+/* -- parts ------------------------------------------------------------------------- */
 
 static bool streams(const reply *r)
 {
@@ -131,7 +131,7 @@ static void on_split(void *ctx, split_event e, const char *text, size_t len)
     }
 }
 
-/* -- tokens ---------------------------------------------------------------------------- */
+/* -- tokens ------------------------------------------------------------------------ */
 
 static size_t characters(const char *s, size_t n)
 {
@@ -183,7 +183,7 @@ static void echo(reply_choice *c)
     if (c->reply->ask->echo && p->text) add_text(c, PART_TEXT, p->text, p->text_len);
 }
 
-/* -- what the scheduler says ------------------------------------------------------------ */
+/* -- what the scheduler says ------------------------------------------------------- */
 
 static reply_choice *choice_of(reply *r, size_t prompt, int answer)
 {
@@ -299,7 +299,7 @@ void hone_reply_fail(reply *r, const api_error *e)
     r->dialect->error(r, e);
 }
 
-/* -- for writers -------------------------------------------------------------------------- */
+/* -- for writers ------------------------------------------------------------------- */
 
 const char *hone_reply_finish(const reply_choice *c)
 {

@@ -123,7 +123,7 @@ void hone_reply_fail(reply *r, const api_error *e);
 /* True if every answer of the prompt has ended. */
 bool hone_reply_prompt_ended(const reply *r, size_t prompt);
 
-/* -- for writers -------------------------------------------------------------------- */
+/* -- for writers ------------------------------------------------------------------- */
 
 /* "stop", "length" or "tool_calls". */
 const char *hone_reply_finish(const reply_choice *c);

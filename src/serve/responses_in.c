@@ -17,7 +17,7 @@ static bool set(json_t *o, const char *key, json_t *v, api_error *e)
     return json_object_set_new(o, key, v) == 0 || hone_field_no_memory(e);
 }
 
-/* -- input ------------------------------------------------------------------------------ */
+/* -- input ------------------------------------------------------------------------- */
 
 /* Parts of content with the types that chat knows. */
 static json_t *rewrite_content(const json_t *content)
@@ -151,7 +151,7 @@ static bool read_input(json_t *chat, const json_t *body, api_error *e)
     return true;
 }
 
-/* -- tools, format and the rest ----------------------------------------------------------- */
+/* -- tools, format and the rest ---------------------------------------------------- */
 
 /* The flat shape of a function as chat's: name and so on under "function". */
 static bool rewrite_tools(json_t *chat, const json_t *body, api_error *e)

@@ -10,7 +10,7 @@
 #include "serve/request_log.h"
 #include "serve/server.h"
 
-/* -- routes ----------------------------------------------------------------------- */
+/* -- routes ------------------------------------------------------------------------ */
 
 static void reply_json(http_exchange *x, int status, const char *text)
 {
@@ -68,7 +68,7 @@ enum {
     N_OWN_ROUTE = sizeof own_routes / sizeof own_routes[0]
 };
 
-/* -- what is recorded ------------------------------------------------------------- */
+/* -- what is recorded -------------------------------------------------------------- */
 
 void hone_server_note(hone_server *s, http_exchange *x, const hone_request_stats *stats,
                       metrics_finish finish, int n_answer, int n_max)
@@ -91,7 +91,7 @@ static void on_done(void *ctx, const http_exchange *x, int status, size_t bytes,
                        status, bytes, seconds);
 }
 
-/* -- life ------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------- */
 
 static http_options http_options_of(const hone_server_options *o)
 {

@@ -64,7 +64,7 @@ static void emit(answer_split *s, split_event e, const char *text, size_t len)
     if (len || e == SPLIT_CALL || e == SPLIT_CALL_END) s->fn(s->ctx, e, text, len);
 }
 
-/* -- looking at text -------------------------------------------------------------- */
+/* -- looking at text --------------------------------------------------------------- */
 
 static bool is_space(char c)
 {
@@ -112,7 +112,7 @@ static bool find(const char *p, size_t n, const char *word, size_t *at)
     return false;
 }
 
-/* -- states: each returns true if the next state can go on -------------------------- */
+/* -- states: each returns true if the next state can go on ------------------------- */
 
 static bool start_marks(answer_split *s, const char *p, size_t n, bool final,
                         size_t space, bool *wait)
@@ -258,7 +258,7 @@ static bool at_call(answer_split *s, bool final)
     return true;
 }
 
-/* -- one call ----------------------------------------------------------------------- */
+/* -- one call ---------------------------------------------------------------------- */
 
 /* The text of a JSON string, quotes included, in its own buffer. */
 static bool unquote(hone_buf *b)

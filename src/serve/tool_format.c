@@ -89,7 +89,7 @@ int hone_tool_index(const json_t *tools, const char *name, size_t len)
     return -1;
 }
 
-/* -- the generic format in prompts ------------------------------------------------ */
+/* -- the generic format in prompts ------------------------------------------------- */
 
 void hone_tool_instruction(hone_buf *b, const json_t *tools)
 {
@@ -119,7 +119,7 @@ void hone_tool_spell_calls(hone_buf *b, const json_t *calls)
     }
 }
 
-/* -- grammars --------------------------------------------------------------------- */
+/* -- grammars ---------------------------------------------------------------------- */
 
 static hone_grammar_part text_part(const char *s)
 {

@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "base/utf8.h"
 
-/* -- errors ----------------------------------------------------------------------- */
+/* -- errors ------------------------------------------------------------------------ */
 
 bool hone_api_fail(api_error *e, int status, const char *code, const char *param,
                    const char *fmt, ...)
@@ -81,7 +81,7 @@ void hone_put_error_anthropic(hone_buf *b, const api_error *e)
     hone_buf_append_str(b, "}}");
 }
 
-/* -- text ------------------------------------------------------------------------- */
+/* -- text -------------------------------------------------------------------------- */
 
 static void put_escaped(hone_buf *b, unsigned char c)
 {

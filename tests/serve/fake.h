@@ -43,7 +43,7 @@ static struct {
     size_t n_posted;
 } fake;
 
-/* -- http.h ------------------------------------------------------------------------------- */
+/* -- http.h ------------------------------------------------------------------------ */
 
 const char *http_get_body(const http_exchange *x, size_t *len)
 {
@@ -127,7 +127,7 @@ static inline void fake_loop(void)
     fake.n_posted = 0;
 }
 
-/* -- server.h ----------------------------------------------------------------------- */
+/* -- server.h ---------------------------------------------------------------------- */
 
 void hone_server_note(hone_server *s, http_exchange *x, const hone_request_stats *stats,
                       metrics_finish finish, int n_answer, int n_max)
@@ -140,7 +140,7 @@ void hone_server_note(hone_server *s, http_exchange *x, const hone_request_stats
     assert_true(finish < METRICS_N_FINISH);
 }
 
-/* -- scheduler.h --------------------------------------------------------------------------- */
+/* -- scheduler.h ------------------------------------------------------------------- */
 
 hone_request hone_request_default(void)
 {
@@ -237,7 +237,7 @@ static inline void fake_end(size_t request, hone_status status, const char *text
                0);
 }
 
-/* -- a server ------------------------------------------------------------------------------ */
+/* -- a server ---------------------------------------------------------------------- */
 
 #define FAKE_TEMPLATE                                                                  \
     "{% for m in messages %}<{{m.role}}>{{m.content}}"                                 \

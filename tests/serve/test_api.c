@@ -226,7 +226,7 @@ static void long_prompts_name_both_numbers(void **state)
     fake_server_release(&s);
 }
 
-/* -- what is submitted -------------------------------------------------------------------- */
+/* -- what is submitted ------------------------------------------------------------- */
 
 static void finish_all(void)
 {

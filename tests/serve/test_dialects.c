@@ -89,10 +89,14 @@ static void chat_streams_role_deltas_finish_usage_done(void **state)
         CHUNK("\"role\":\"assistant\",\"content\":\"\"") CHUNK(
             "\"reasoning_content\":\"hm\"") CHUNK("\"content\":\"a \xC3\xA9\"")
             CHUNK("\"content\":\"b\"") CHUNK(
-                "\"tool_calls\":[{\"index\":0,\"id\":\"call_*\",\"type\":\"function\","
-                "\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]")
-                CHUNK("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{"
-                      "\\\"x\\\":\"}}]") CHUNK(
+                "\"tool_calls\":[{\"index\":0,\"id\":\"call_"
+                "*\",\"type\":\"function\","
+                "\"function\":{\"name\":\"f\",\"arguments\":"
+                "\"\"}}]") CHUNK("\"tool_calls\":[{"
+                                 "\"index\":0,\"function\":{"
+                                 "\"arguments\":\"{"
+                                 "\\\"x\\\":\"}}]")
+                CHUNK(
                     "\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}}"
                     "]") "data: "
                          "{\"id\":\"chatcmpl-*\",\"object\":\"chat.completion.chunk\","
@@ -489,7 +493,7 @@ static void embeddings_are_floats_or_base64(void **state)
     fake_server_release(&s);
 }
 
-/* -- trouble ------------------------------------------------------------------------------ */
+/* -- trouble ----------------------------------------------------------------------- */
 
 static void a_full_queue_is_429(void **state)
 {

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "serve/http.h"
 
-/* -- the server ------------------------------------------------------------------- */
+/* -- the server -------------------------------------------------------------------- */
 
 typedef struct site {
     http_server *server;
@@ -177,7 +177,7 @@ static void wait_for(const atomic_int *value, int at_least)
     assert_true(atomic_load(value) >= at_least);
 }
 
-/* -- the client ------------------------------------------------------------------- */
+/* -- the client -------------------------------------------------------------------- */
 
 static int dial(const site *s)
 {
@@ -262,7 +262,7 @@ static int count(const char *text, const char *part)
 
 #define CLOSE "Host: x\r\nConnection: close\r\n\r\n"
 
-/* -- requests and replies --------------------------------------------------------- */
+/* -- requests and replies ---------------------------------------------------------- */
 
 static void reply_has_length_type_id_and_date(void **state)
 {
@@ -485,7 +485,7 @@ static void expect_continue_is_answered(void **state)
     close_site(&s);
 }
 
-/* -- what is refused -------------------------------------------------------------- */
+/* -- what is refused --------------------------------------------------------------- */
 
 #define REQUEST(text) text, sizeof(text) - 1
 
@@ -737,7 +737,7 @@ static void cors_names_the_configured_origin_alone(void **state)
     close_site(&s);
 }
 
-/* -- clients that leave, or do not read ------------------------------------------- */
+/* -- clients that leave, or do not read -------------------------------------------- */
 
 static void a_client_that_leaves_is_noticed(void **state)
 {
@@ -772,7 +772,7 @@ static void a_reader_that_stops_is_paused_then_dropped(void **state)
     close_site(&s);
 }
 
-/* -- the end ---------------------------------------------------------------------- */
+/* -- the end ----------------------------------------------------------------------- */
 
 static void draining_finishes_what_runs(void **state)
 {
@@ -821,7 +821,7 @@ static void draining_ends_after_its_time(void **state)
     close(fd);
 }
 
-/* -- other transports ------------------------------------------------------------- */
+/* -- other transports -------------------------------------------------------------- */
 
 static void unix_sockets(void **state)
 {
