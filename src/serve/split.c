@@ -447,7 +447,7 @@ static bool after_call(answer_split *s, bool final)
     for (const char *const *end = s->o.format->end; *end; end++) {
         const match m = begins(s->in.data, s->in.len, *end);
         if (m == MAYBE && !final) return false;
-        if (m == NO) continue;
+        if (m != YES) continue;
         hone_buf_drop(&s->in, strlen(*end));
         break;
     }

@@ -151,6 +151,7 @@ static void hermes_calls_are_found_anywhere(void **state)
         /* cut off */
         {"<tool_call>{\"name\":\"f\",\"arguments\":{\"a\": \"b", "C(f|{\"a\": \"b)"},
         {"<tool_call>{\"name\":\"f\",\"argu", "T(<tool_call>{\"name\":\"f\",\"argu)"},
+        {"<tool_call>{\"name\":\"f\"}</tool", "C(f|{})T(</tool)"},
         /* broken after it was announced */
         {"<tool_call>{\"name\":\"f\",\"arguments\":{\"a\": 01}} z",
          "C(f|{\"a\": 0)T(1}} z)"},
