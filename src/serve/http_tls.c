@@ -1,4 +1,5 @@
-/* http_tls.c - TLS by OpenSSL under libevent's bufferevents: one certificate, TLS 1.2 on. */
+/* http_tls.c - TLS by OpenSSL under libevent's bufferevents: one certificate, TLS 1.2
+ * and on. */
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
