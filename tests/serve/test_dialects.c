@@ -2,6 +2,10 @@
  * order them; ids and times are masked. */
 #include "fake.h"
 
+#include <math.h>
+
+#include "serve/wire.h"
+
 /* The reply with ids of 24 characters as '*' and times as 0. */
 static char *masked(const http_exchange *x)
 {
@@ -635,6 +639,54 @@ static void models_and_tokens_have_their_shapes(void **state)
     fake_server_release(&s);
 }
 
+static void text_on_the_wire_is_json(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } strings[] = {
+        {"a\"\\/\n\t\x01\x7F", "\"a\\\"\\\\/\\n\\t\\u0001\\u007f\""},
+        {"\xC3\xA9\xF0\x9F\x98\x80", "\"\xC3\xA9\xF0\x9F\x98\x80\""},
+        /* one U+FFFD for each maximal invalid prefix (Unicode, table 3-8) */
+        {"\xFF"
+         "a\xE2\x82",
+         "\"\xEF\xBF\xBD"
+         "a\xEF\xBF\xBD\""},
+        {"\xE2\x82"
+         "b",
+         "\"\xEF\xBF\xBD"
+         "b\""},
+    };
+    static const struct {
+        double x;
+        const char *want;
+    } numbers[] = {{-0.25, "-0.25"},
+                   {-1e300, "-9999.0"},
+                   {-2, "-2.0"},
+                   {0, "0.0"},
+                   {(double)-INFINITY, "-9999.0"},
+                   {(double)NAN, "-9999.0"}};
+    static const char *const base64[] = {"", "AA==", "AAA=", "AAAA", "AAAAAA=="};
+    hone_buf b;
+    (void)state;
+    hone_buf_init(&b, 1000);
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
+        hone_buf_reset(&b);
+        hone_put_string(&b, strings[i].text, strlen(strings[i].text));
+        assert_string_equal(b.data, strings[i].want);
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        hone_buf_reset(&b);
+        hone_put_logprob(&b, numbers[i].x);
+        assert_string_equal(b.data, numbers[i].want);
+    }
+    for (size_t i = 0; i < sizeof base64 / sizeof *base64; i++) {
+        hone_buf_reset(&b);
+        hone_put_base64(&b, "\0\0\0\0", i);
+        assert_string_equal(b.data, base64[i]);
+    }
+    hone_buf_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -652,6 +704,7 @@ int main(void)
         cmocka_unit_test(errors_reach_streams_that_have_begun),
         cmocka_unit_test(a_client_that_leaves_cancels),
         cmocka_unit_test(stop_tokens_end_an_answer),
+        cmocka_unit_test(text_on_the_wire_is_json),
         cmocka_unit_test(models_and_tokens_have_their_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
