@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 typedef struct run run;
@@ -16,6 +17,7 @@ typedef struct run run;
 typedef struct run_event {
     struct run_event *next;
     size_t prompt;
+    int64_t time_ns;
     hone_event e;
     hone_piece piece;
     hone_request_stats stats;
@@ -26,7 +28,7 @@ typedef struct run_request {
     run *run;
     size_t prompt;
     uint64_t id;
-    bool submitted, ended;
+    bool submitted, started, ended;
     run_event end; /* the last event always has room */
 } run_request;
 
@@ -146,6 +148,13 @@ static metrics_finish finish_of(const run *r, size_t prompt, hone_status s)
 
 /* -- events ------------------------------------------------------------------------ */
 
+/* Requests of an adapter that wait and that run. */
+static void count_adapter(const run *r, int waiting, int running)
+{
+    const char *name = r->ask.request.adapter;
+    if (name) hone_metrics_adapter(r->server->metrics, name, waiting, running);
+}
+
 static void request_ended(run *r, const run_event *v)
 {
     /* one that ended by its stop tokens was cancelled, and is done */
@@ -155,6 +164,8 @@ static void request_ended(run *r, const run_event *v)
     const hone_generate_options *g = &r->ask.request.generate;
     r->request[v->prompt].ended = true;
     r->n_open--;
+    count_adapter(r, r->request[v->prompt].started ? 0 : -1,
+                  r->request[v->prompt].started ? -1 : 0);
     if (r->x)
         hone_server_note(r->server, r->x, &v->stats,
                          finish_of(r, v->prompt, done ? HONE_OK : v->e.status),
@@ -163,6 +174,17 @@ static void request_ended(run *r, const run_event *v)
     api_error e;
     hone_api_fail_status(&e, v->e.status, NULL, &v->error);
     fail(r, &e);
+}
+
+/* A token came. */
+static void measure_gap(run *r, const run_event *v)
+{
+    const size_t n = (size_t)r->reply.n_answer;
+    reply_choice *c = &r->reply.choice[v->prompt * n + (size_t)v->e.answer];
+    if (v->piece.id < 0) return;
+    if (c->piece_ns)
+        hone_metrics_gap(r->server->metrics, (double)(v->time_ns - c->piece_ns) * 1e-9);
+    c->piece_ns = v->time_ns;
 }
 
 static void apply(run *r, const run_event *v)
@@ -175,6 +197,7 @@ static void apply(run *r, const run_event *v)
         hone_reply_prompt_token(&r->reply, v->prompt, &v->piece);
         break;
     case HONE_EVENT_PIECE:
+        measure_gap(r, v);
         hone_reply_piece(&r->reply, v->prompt, v->e.answer, &v->piece);
         if (r->ask.n_stop_id && hone_reply_prompt_ended(&r->reply, v->prompt))
             hone_scheduler_cancel(r->server->scheduler, r->request[v->prompt].id);
@@ -208,6 +231,10 @@ static void handle(void *arg)
     for (run_event *next; v; v = next) {
         next = v->next;
         const bool end = v->e.kind == HONE_EVENT_END;
+        if (v->e.kind == HONE_EVENT_START) {
+            r->request[v->prompt].started = true;
+            count_adapter(r, -1, 1);
+        }
         if (r->x || end) apply(r, v);
         if (!end) hone_free(v);
     }
@@ -229,7 +256,7 @@ static run_event *copy(const hone_event *e, size_t prompt)
     const size_t embedding = e->n_embedding * sizeof *e->embedding;
     run_event *v = hone_alloc(1, sizeof *v + top + embedding + text);
     if (!v) return NULL;
-    *v = (run_event){.prompt = prompt, .e = *e};
+    *v = (run_event){.prompt = prompt, .time_ns = hone_clock_ns(), .e = *e};
     char *data = (char *)(v + 1);
     if (top) v->piece.top = memcpy(data, p->top, top);
     data += top;
@@ -313,6 +340,7 @@ static bool submit(run *r, size_t i, api_error *e)
     if (s) return hone_api_fail_status(e, s, NULL, &err);
     own->submitted = true;
     r->n_open++;
+    count_adapter(r, 1, 0);
     return true;
 }
 

@@ -41,6 +41,7 @@ static struct {
     void (*posted[FAKE_MAX])(void *);
     void *arg[FAKE_MAX];
     size_t n_posted;
+    int waiting, running; /* requests of adapters */
 } fake;
 
 /* -- http.h ------------------------------------------------------------------------ */
@@ -138,6 +139,20 @@ void hone_server_note(hone_server *s, http_exchange *x, const hone_request_stats
     (void)n_answer;
     (void)n_max;
     assert_true(finish < METRICS_N_FINISH);
+}
+
+void hone_metrics_gap(metrics *m, double seconds)
+{
+    (void)m;
+    assert_true(seconds >= 0);
+}
+
+void hone_metrics_adapter(metrics *m, const char *name, int waiting, int running)
+{
+    (void)m;
+    (void)name;
+    fake.waiting += waiting;
+    fake.running += running;
 }
 
 /* -- scheduler.h ------------------------------------------------------------------- */
