@@ -106,11 +106,11 @@ hone_scheduler_new(hone_scheduler **out, hone_engine *engine,
 /* Requests that are not done end with E_CANCELLED first.  NULL is fine. */
 HONE_API void hone_scheduler_free(hone_scheduler *s);
 
-/* Put a request into the queue; its events follow, END is the last, also after cancel.
+/* Put a request into the queue; its events follow, END is the last, also after cancel.  END
+ * with E_NOT_FOUND: there is no such adapter.
  *   E_LIMIT      the queue is full
  *   E_INVALID    a token outside the vocabulary, an option out of range
  *   E_LIMIT      (before the queue is looked at) prompt and n_max 1 do not fit n_ctx
- *   E_NOT_FOUND  no such adapter
  *   E_CANCELLED  stop was called */
 HONE_API HONE_MUST_CHECK hone_status hone_scheduler_submit(hone_scheduler *s,
                                                            const hone_request *r,

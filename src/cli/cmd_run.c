@@ -20,7 +20,7 @@ typedef struct args {
     const char *prompt, *file, *system_prompt;
     bool raw, stats, json, ignore_eos, interactive;
     int n_max, n_logprob;
-    cli_list stop, bias, dry_breaker;
+    cli_list stop, bias, dry_breaker, lora;
     hone_logit_bias bias_value[CLI_MAX_LIST];
     cli_engine_args engine;
 } args;
@@ -141,7 +141,8 @@ static int with_model(const args *a, const hone_generate_options *o,
     hone_sequence *s = NULL;
     const hone_engine_options eo = cli_engine_options(&a->engine);
     int status = 1;
-    if (hone_engine_new(&e, m, &eo, &err) || hone_sequence_new(&s, e, &err)) {
+    if (hone_engine_new(&e, m, &eo, &err) || hone_sequence_new(&s, e, &err) ||
+        cli_use_adapters(s, &a->lora, &err)) {
         cli_fail(&err);
     } else {
         status = with_sequence(a, o, m, s, text, len, start);
@@ -161,6 +162,8 @@ static size_t option_table(cli_option *t, args *a, hone_sampling *s)
         {"system", 0, CLI_STR, &a->system_prompt, "TEXT", "system prompt"},
         {"raw", 0, CLI_FLAG, &a->raw, NULL,
          "complete the text as it is, without template"},
+        {"lora", 0, CLI_LIST, &a->lora, "PATH[:SCALE]",
+         "adapter: a PEFT folder or GGUF; several are summed"},
         {"n", 'n', CLI_LIMIT, &a->n_max, "N",
          "tokens to generate at most; -1: no limit"},
         {"interactive", 'i', CLI_FLAG, &a->interactive, NULL,

@@ -126,6 +126,7 @@ void hone_scheduler_sweep(hone_scheduler *s)
     while (s->ended) {
         hone_job *j = s->ended;
         s->ended = j->next;
+        hone_engine_adapter_release(s->engine, j->adapter);
         hone_job_free(j);
     }
 }
@@ -174,8 +175,19 @@ static hone_job *find_job(const hone_scheduler *s, uint64_t id)
 
 void hone_scheduler_enter(hone_scheduler *s, hone_job *j)
 {
+    hone_error err;
     j->next = s->jobs;
     s->jobs = j;
+    if (j->r.adapter) {
+        j->adapter =
+            hone_adapter_acquire(hone_engine_adapter_find(s->engine, j->r.adapter));
+        if (!j->adapter) {
+            const hone_status status =
+                hone_fail(&err, HONE_E_NOT_FOUND, "no adapter '%.100s'", j->r.adapter);
+            hone_scheduler_end(s, j, status, &err);
+            return;
+        }
+    }
     for (int i = 0; i < j->n_task; i++) {
         insert(&s->waiting, &j->task[i]);
     }
@@ -266,7 +278,8 @@ static bool is_deferred(const hone_scheduler *s, const hone_task *t)
         same = (same < most ? same : most) / len * len;
         if (same <= length(o)) continue; /* computed by now, or different */
         if (have == SIZE_MAX)
-            have = hone_prefix_match(e->cache, t->job->adapter, t->all.id, most);
+            have = hone_prefix_match(e->cache, hone_adapter_id(t->job->adapter),
+                                     t->all.id, most);
         if (same > have) return true;
     }
     return false;
@@ -293,7 +306,7 @@ static bool begin_task(hone_scheduler *s, hone_task *t, hone_error *err,
     *status = hone_sequence_new(&t->sequence, e, err);
     if (*status) return true;
     t->sequence->uncached = t->job->r.no_cache;
-    t->sequence->adapter = t->job->adapter;
+    hone_sequence_set_adapter(t->sequence, t->job->adapter);
     hone_session_attach(s, t);
     const size_t have = hone_sequence_attach(t->sequence, t->all.id, reusable(t));
     const size_t need = pages_of(s, t->all.len + 1) + 1 - t->sequence->n_page;

@@ -141,6 +141,19 @@ says dump_prints_hidden '{"tokens":[1],"hidden":[[' "$hone" dump "$data/models/l
 says dump_writes_a_layer 'layer.1.q.npy' "$hone" dump "$data/models/llama" --tokens 1,2 --layer 1 --dir "$dir/layer"
 "$hone" dump "$data/models/llama" --tensor model.norm.weight --npy "$dir/t.npy" && [ "$(wc -c <"$dir/t.npy")" = $((128 + 32 * 4)) ]
 ok dump_writes_a_tensor $?
+for l in none llama_all llama_all.gguf llama_all:0 llama_all:0.5; do
+    set -- --lora "$data/lora/$l"
+    [ $l = none ] && set --
+    "$hone" dump "$data/models/llama" --tokens 1,2,3 --logits "$@" >"$dir/$l.json"
+done
+cmp -s "$dir/llama_all.json" "$dir/llama_all.gguf.json"
+ok dump_adds_the_same_adapter_from_both_files $?
+cmp -s "$dir/none.json" "$dir/llama_all:0.json" && ! cmp -s "$dir/none.json" "$dir/llama_all.json" &&
+    ! cmp -s "$dir/llama_all.json" "$dir/llama_all:0.5.json"
+ok dump_scales_adapters $?
+fails dump_names_a_bad_adapter 1 "open $data/lora/x: No such file" "$hone" dump "$data/models/llama" --tokens 1 --logits --lora "$data/lora/x"
+fails dump_of_a_tensor_takes_no_adapter 2 'lora needs --tokens' "$hone" dump "$data/models/llama" --tensor model.norm.weight --npy "$dir/t.npy" --lora x
+says bench_takes_adapters '"batch":3' "$hone" bench "$data/models/llama" --decode 2 --batch 3 --reps 1 --json --lora "$data/lora/llama_all" --lora "$data/lora/llama_some.gguf"
 fails dump_of_bad_tokens_prints_nothing 1 'expected 0 to 60, found 61' "$hone" dump "$data/models/llama" --tokens 61 --logits
 fails dump_of_no_tokens_is_usage 2 'expected 1,2,3' "$hone" dump "$data/models/llama" --tokens '' --logits
 fails dump_of_half_a_list_is_usage 2 'expected 1,2,3' "$hone" dump "$data/models/llama" --tokens 1, --logits
