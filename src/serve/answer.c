@@ -173,6 +173,7 @@ static void request_ended(run *r, const run_event *v)
     if (done) return;
     api_error e;
     hone_api_fail_status(&e, v->e.status, NULL, &v->error);
+    if (v->e.status == HONE_E_NOT_FOUND) e.code = "model_not_found"; /* unloaded */
     fail(r, &e);
 }
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "serve/adapters.h"
 #include "serve/api.h"
 #include "serve/metrics.h"
 #include "serve/request_log.h"
@@ -117,12 +118,10 @@ static http_options http_options_of(const hone_server_options *o)
 static hone_status start_engines(hone_server *s, hone_error *err)
 {
     hone_server_options *o = &s->options;
-    if (o->n_adapter > 0)
-        return hone_fail(err, HONE_E_UNSUPPORTED,
-                         "serve: adapter %s: this engine has none", o->adapter[0].name);
     o->engine.cache = true;
     HONE_TRY(hone_engine_new(&s->engine, s->model, &o->engine, err));
     s->engine_info = hone_engine_get_info(s->engine);
+    HONE_TRY(hone_adapters_start(s, err));
     if (o->draft) {
         const hone_engine_options draft = {.n_thread = o->engine.n_thread,
                                            .n_ctx = s->engine_info.n_ctx,
@@ -211,6 +210,7 @@ void hone_server_free(hone_server *s)
     hone_metrics_free(s->metrics);
     hone_engine_free(s->draft_engine);
     hone_engine_free(s->engine);
+    hone_adapters_release(s);
     hone_free(s->route);
     hone_free(s);
 }

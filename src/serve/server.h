@@ -16,6 +16,10 @@
 #include "serve/http.h"
 #include "serve/metrics.h"
 
+typedef struct server_adapter {
+    char *name, *path;
+} server_adapter;
+
 struct hone_server {
     const hone_model *model;         /* borrowed */
     const hone_tokenizer *tokenizer; /* the model's; NULL where it has none */
@@ -25,6 +29,8 @@ struct hone_server {
     http_server *http;
     http_route *route; /* the server's own and those of api.h */
     metrics *metrics;
+    server_adapter *adapter; /* [n_adapter] that are loaded; the loop's (adapters.h) */
+    size_t n_adapter, cap_adapter;
     hone_server_options options; /* strings borrowed from the caller */
     const char *name;            /* the model's on the wire */
     int64_t created;             /* seconds since 1970 */

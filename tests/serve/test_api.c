@@ -499,11 +499,12 @@ static void formats_and_forced_calls_become_grammars(void **state)
 
 static void adapters_are_chosen_by_name(void **state)
 {
-    const hone_server_adapter adapter = {.name = "poet", .path = "p"};
+    char name[] = "poet", path[] = "p";
+    server_adapter adapter = {name, path};
     hone_server s = fake_server(FAKE_TEMPLATE);
     (void)state;
-    s.options.adapter = &adapter;
-    s.options.n_adapter = 1;
+    s.adapter = &adapter;
+    s.n_adapter = 1;
     http_exchange *x =
         fake_post(&s, "/v1/completions", "{\"prompt\":[[5],[6]],\"model\":\"poet\"}");
     assert_string_equal(fake.request[0].request.adapter, "poet");

@@ -604,11 +604,12 @@ static void stop_tokens_end_an_answer(void **state)
 
 static void models_and_tokens_have_their_shapes(void **state)
 {
-    const hone_server_adapter adapter = {.name = "poet", .path = "p"};
+    char name[] = "poet", path[] = "p";
+    server_adapter adapter = {name, path};
     hone_server s = fake_server(FAKE_TEMPLATE);
     (void)state;
-    s.options.adapter = &adapter;
-    s.options.n_adapter = 1;
+    s.adapter = &adapter;
+    s.n_adapter = 1;
     http_exchange *x = fake_post(&s, "/v1/models/poet", "");
     check_reply(
         x, "{\"id\":\"poet\",\"object\":\"model\",\"created\":0,\"owned_by\":"
