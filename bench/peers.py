@@ -94,7 +94,7 @@ def extra_flags():
 
 
 def install_llama():
-    if os.path.exists(os.path.join(LLAMA, "bin/llama-completion")):
+    if os.path.exists(os.path.join(LLAMA, "bin/llama-server")):
         return
     make_venv()
     src = os.path.join(PEERS, "src")
@@ -105,12 +105,12 @@ def install_llama():
     vendor = glob.glob(f"{src}/llama_cpp_python-*/vendor/llama.cpp")[0]
     say("building llama.cpp with one job; this takes some minutes")
     flags = extra_flags()
-    off = ["LLAMA_CURL", "LLAMA_OPENSSL", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_SERVER",
+    off = ["LLAMA_CURL", "LLAMA_OPENSSL", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_EXAMPLES",
            "LLAMA_BUILD_UI", "BUILD_SHARED_LIBS"]
     run(["nice", "cmake", "-S", vendor, "-B", LLAMA, "-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON",
          f"-DCMAKE_C_FLAGS={flags}", f"-DCMAKE_CXX_FLAGS={flags}", *[f"-D{o}=OFF" for o in off]])
     run(["nice", "cmake", "--build", LLAMA, "-j1", "--target", "llama-bench", "llama-batched-bench",
-         "llama-completion"])
+         "llama-completion", "llama-server"])
 
 
 def install_openvino():

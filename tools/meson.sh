@@ -10,3 +10,4 @@ if [ ! -e "$build/build.ninja" ]; then
     meson setup "$build" "$@" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 fi
 ninja -C "$build" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+grep -A6 'warning:' "$log" >&2 || true

@@ -45,6 +45,10 @@ typedef struct hone_engine_options { /* zero: the default */
                             if that is more; each takes n_vocab floats */
     bool cache;   /* keep full pages of all sequences in a prefix cache, the least
                             recently used give way to pages that are needed */
+    const char
+        *disk_dir; /* with cache: pages that give way go to a file in this folder,
+                             up to disk_bytes, and come back without being computed */
+    uint64_t disk_bytes;
     int page_len; /* positions of a page; default 32 */
     /* Asked between steps; true ends the call with HONE_E_CANCELLED.  May be NULL. */
     bool (*interrupt)(void *ctx);
@@ -63,9 +67,12 @@ HONE_API void hone_engine_free(hone_engine *e); /* after its sequences; NULL is 
 
 typedef struct hone_engine_info {
     const char *kernels; /* the tier in use */
-    int n_thread, n_ctx, n_batch, n_sequence, page_len;
+    int n_thread, n_ctx, n_batch, n_sequence, n_output, page_len;
     uint64_t kv_bytes;      /* budget */
-    uint64_t kv_bytes_used; /* pages in use */
+    uint64_t kv_bytes_used; /* pages of sequences */
+    uint64_t
+        kv_bytes_cached; /* pages of the prefix cache alone, given up when needed */
+    uint64_t disk_bytes_used; /* cached pages on disk */
     uint64_t step_bytes;
 } hone_engine_info;
 HONE_API hone_engine_info hone_engine_get_info(const hone_engine *e);
@@ -81,25 +88,39 @@ HONE_API hone_engine *hone_sequence_engine(const hone_sequence *s);
 HONE_API const int32_t *hone_sequence_tokens(const hone_sequence *s, size_t *n);
 
 /* Tokens to run behind those that a sequence has. */
-typedef struct hone_append_item {
+typedef struct hone_step_item {
     hone_sequence *sequence;
     const int32_t *id;
-    size_t n; /* > 0 */
-} hone_append_item;
+    size_t n;     /* > 0 */
+    size_t n_out; /* the last n_out of them give logits, 0 .. n */
+} hone_step_item;
+
+/* Run all rows of the items in a single step: at most n_batch rows, n_output of them with
+ * logits.  The sequences are different ones of this engine.
+ *   E_INVALID    a token outside the vocabulary, no tokens, a sequence twice
+ *   E_LIMIT      too many rows or outputs; more tokens than n_ctx; no free page, with how
+ *                many tokens fit
+ *   E_NOMEM
+ *   E_CANCELLED  the interrupt callback said so
+ * On failure nothing has run. */
+HONE_API HONE_MUST_CHECK hone_status hone_engine_step(hone_engine *e,
+                                                      const hone_step_item *item,
+                                                      size_t n_item, hone_error *err);
+
+/* Output i < n_out of this sequence in the engine's last step: logits [n_vocab], and the
+ * last hidden state after the final norm [d_model] if `hidden` is not NULL.  Borrowed
+ * until the engine runs again; NULL if there is none. */
+HONE_API const float *hone_sequence_output(const hone_sequence *s, size_t i,
+                                           const float **hidden);
 
 /* Run the tokens of several sequences together, in steps of up to n_batch rows: the
  * weights are read once a step and not once a sequence.  Afterwards every item's sequence
- * has logits.  The sequences are different ones of this engine.  The last token of every
- * item is in the last step, there the single tokens come first; steps before it take what
- * longer items have to run ahead of that.
- *   E_INVALID    a token outside the vocabulary, no tokens, a sequence twice
- *   E_LIMIT      more items than n_sequence; more tokens than n_ctx; no free page, with
- *                how many tokens fit
- *   E_NOMEM
- *   E_CANCELLED  the interrupt callback said so; what was run stays
- * On failure nothing has run, but for E_CANCELLED. */
+ * has logits of its last token, whatever n_out says.  The last token of every item is in
+ * the last step, there the single tokens come first; steps before it take what longer
+ * items have to run ahead of that.  Errors as hone_engine_step, and E_LIMIT for more items
+ * than n_sequence; what ran before E_CANCELLED stays. */
 HONE_API HONE_MUST_CHECK hone_status hone_engine_append(hone_engine *e,
-                                                        const hone_append_item *item,
+                                                        const hone_step_item *item,
                                                         size_t n_item, hone_error *err);
 
 /* The same for one sequence; n may be 0, which leaves it without logits. */
@@ -124,9 +145,6 @@ HONE_API HONE_MUST_CHECK hone_status hone_sequence_fork(hone_sequence **out,
  * the tokens it has now. */
 HONE_API size_t hone_sequence_attach(hone_sequence *s, const int32_t *id, size_t n);
 
-/* How many tokens attach would give; nothing is changed. */
-HONE_API size_t hone_engine_cached(const hone_engine *e, const int32_t *id, size_t n);
-
 /* Write the tokens and pages of s to a file, and back into an empty sequence of an engine
  * with the same model, K/V type and page length.  The file appears whole or not at all.
  *   E_IO, E_NOMEM
@@ -138,26 +156,6 @@ HONE_API HONE_MUST_CHECK hone_status hone_sequence_save(const hone_sequence *s,
 HONE_API HONE_MUST_CHECK hone_status hone_sequence_load(hone_sequence *s,
                                                         const char *path,
                                                         hone_error *err);
-
-/* One step, of rows of several sequences. */
-typedef struct hone_step_item {
-    hone_sequence *sequence;
-    const int32_t *id;
-    size_t n;     /* > 0 */
-    size_t n_out; /* the last n_out of them give logits, 0 .. n */
-} hone_step_item;
-
-/* Run all rows of the items in a single step: at most n_batch rows, n_output of them with
- * logits.  Errors as hone_engine_append; on failure nothing has run. */
-HONE_API HONE_MUST_CHECK hone_status hone_engine_step(hone_engine *e,
-                                                      const hone_step_item *item,
-                                                      size_t n_item, hone_error *err);
-
-/* Output i < n_out of this sequence in the engine's last step: logits [n_vocab], and the
- * last hidden state after the final norm [d_model] if `hidden` is not NULL.  Borrowed
- * until the engine runs again; NULL if there is none. */
-HONE_API const float *hone_sequence_output(const hone_sequence *s, size_t i,
-                                           const float **hidden);
 
 /* As append, handing each token's results to fn: logits [n_vocab] and the last hidden
  * state after the final norm [d_model], both borrowed for the call. */

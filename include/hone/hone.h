@@ -10,6 +10,8 @@
 #include "hone/hub.h"
 #include "hone/machine.h"
 #include "hone/model.h"
+#include "hone/scheduler.h"
+#include "hone/serve.h"
 #include "hone/status.h"
 #include "hone/synth.h"
 #include "hone/tokenizer.h"

@@ -32,7 +32,8 @@ typedef struct hone_scheduler_options { /* zero: the default */
                       default 8, -1: none */
     hone_engine *draft; /* its model guesses; the same vocabulary; borrowed; NULL: the
                            text so far does (prompt lookup) */
-    double stretch;     /* how much longer than a step of answers alone a step may take
+    const char *session_dir; /* folder of named sessions, borrowed; NULL: none */
+    double stretch; /* how much longer than a step of answers alone a step may take
                        because of prompts; default 2.5 */
 } hone_scheduler_options;
 
@@ -93,7 +94,8 @@ typedef struct hone_event {
     double step_s;                   /* STEP */
     const hone_request_stats *stats; /* all kinds */
     hone_status status;              /* END */
-    const hone_error *error;         /* END with a status other than OK */
+    const hone_error *error; /* END with a status other than OK; with OK a warning: the
+                                session could not be saved */
 } hone_event;
 typedef void hone_event_fn(void *ctx, const hone_event *event);
 

@@ -37,7 +37,6 @@ typedef struct hone_server_options { /* zero: the default */
     hone_scheduler_options scheduler;
     const hone_model *draft;   /* for scheduler.draft, borrowed */
     hone_pooling pooling;      /* of /v1/embeddings; default mean */
-    const char *session_dir;   /* folder of named sessions; NULL: none */
     const char *chat_template; /* in place of the model's */
     size_t max_header, max_body, max_output;
     int max_connections, header_s, idle_s, stall_s;

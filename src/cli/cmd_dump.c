@@ -220,15 +220,15 @@ static hone_status dump_tensor(const hone_model *m, const args *a, hone_error *e
 static hone_status dump_passes(hone_sequence *s, const hone_tokens *t, const args *a,
                                hone_error *err)
 {
-    const bool rows = a->logits || a->hidden;
+    const bool per_token = a->logits || a->hidden;
     layer_dump d = {0};
     hone_status st = HONE_OK;
     if (a->layer >= 0) st = dump_layer(s, t, a, &d, err);
     if (!st && a->logits) st = dump_rows(s, t, false, true, err);
     if (!st && a->hidden) st = dump_rows(s, t, true, !a->logits, err);
-    if (!st && !rows && a->json) print_tokens(t);
-    if (!st && a->layer >= 0) print_files(&d, a, rows || a->json);
-    if (!st && (rows || a->json)) printf("}\n");
+    if (!st && !per_token && a->json) print_tokens(t);
+    if (!st && a->layer >= 0) print_files(&d, a, per_token || a->json);
+    if (!st && (per_token || a->json)) printf("}\n");
     layer_release(&d);
     return st;
 }

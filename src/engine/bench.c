@@ -55,7 +55,7 @@ typedef struct bench {
     lane *lane; /* [n_lane], at most n */
     size_t n_lane;
     int32_t *token; /* random, as many as any case needs */
-    hone_append_item *item;
+    hone_step_item *item;
     hone_bench_cost cost;
 } bench;
 
@@ -225,7 +225,7 @@ static hone_status append(bench *b, const run *r, int batch, size_t at, size_t n
                           hone_error *err)
 {
     for (int i = 0; i < batch; i++) {
-        b->item[i] = (hone_append_item){r->group->sequence[i], b->token + at + i, n};
+        b->item[i] = (hone_step_item){r->group->sequence[i], b->token + at + i, n, 1};
     }
     return hone_engine_append(r->lane->engine, b->item, (size_t)batch, err);
 }

@@ -6,12 +6,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/sampler.h"
-#include "engine/stop.h"
+#include "engine/answer.h"
+#include "engine/engine_internal.h"
 
-enum {
-    MAX_LOGPROB = 64
-};
 #define MAX_TEXT ((size_t)1 << 30)
 
 hone_generate_options hone_generate_options_default(void)
@@ -34,69 +31,22 @@ void hone_generation_release(hone_generation *g)
 typedef struct run {
     hone_sequence *sequence;
     const hone_generate_options *o;
-    hone_sampler *sampler;
-    hone_detokenizer *detokenizer; /* NULL for a model without tokenizer */
-    hone_stop stop;
+    hone_answer *answer;
+    hone_sampler_work *work;
     hone_buf text;
     hone_piece_fn *fn;
     void *ctx;
     hone_generation *out;
-    int n_vocab;
-    bool cancelled;
 } run;
 
-/* Show the first n bytes of what is held back. */
-static hone_status show(run *r, size_t n, hone_piece *piece, hone_error *err)
+/* A piece to the caller; false ends the answer. */
+static hone_status show(run *r, const hone_piece *piece, hone_error *err)
 {
-    piece->text = r->stop.held.data;
-    piece->len = n;
-    hone_buf_append(&r->text, piece->text, n);
+    hone_buf_append(&r->text, piece->text, piece->len);
     HONE_TRY(hone_buf_status(&r->text, "generate", err));
-    if (r->fn && !r->fn(r->ctx, piece)) r->cancelled = true;
-    hone_buf_drop(&r->stop.held, n);
+    if (r->fn && !r->fn(r->ctx, piece))
+        hone_answer_end(r->answer, HONE_FINISH_CANCELLED);
     return HONE_OK;
-}
-
-static hone_status take_token(run *r, int32_t id, const float *logits, hone_error *err)
-{
-    hone_logprob top[MAX_LOGPROB];
-    hone_piece piece = {.id = id, .top = top};
-    const char *text = "";
-    size_t len = 0, ready;
-    if (r->o->n_logprob >= 0) {
-        piece.n_top = (size_t)r->o->n_logprob;
-        if (piece.n_top > (size_t)r->n_vocab) piece.n_top = (size_t)r->n_vocab;
-        piece.logprob = hone_logprobs(logits, r->n_vocab, id, top, piece.n_top);
-    }
-    HONE_TRY(hone_tokens_append(&r->out->tokens, &id, 1, err));
-    if (r->detokenizer) {
-        HONE_TRY(hone_detokenizer_push(r->detokenizer, id, &text, &len, err));
-    }
-    HONE_TRY(hone_stop_push(&r->stop, text, len, &ready, err));
-    return show(r, ready, &piece, err);
-}
-
-/* What the detokenizer and the stop strings still hold. */
-static hone_status finish_text(run *r, hone_error *err)
-{
-    hone_piece piece = {.id = -1};
-    const char *text = "";
-    size_t len = 0, ready;
-    if (r->detokenizer)
-        HONE_TRY(hone_detokenizer_flush(r->detokenizer, &text, &len, err));
-    HONE_TRY(hone_stop_push(&r->stop, text, len, &ready, err));
-    if (r->stop.held.len == 0) return HONE_OK;
-    return show(r, r->stop.held.len, &piece, err);
-}
-
-static bool is_end(const hone_model *m, int32_t id)
-{
-    size_t n;
-    const int32_t *end = hone_model_end_tokens(m, &n);
-    for (size_t i = 0; i < n; i++) {
-        if (end[i] == id) return true;
-    }
-    return false;
 }
 
 static double seconds_since(int64_t start)
@@ -121,9 +71,42 @@ static hone_status prefill(run *r, const int32_t *prompt, size_t n, hone_error *
         same++;
     }
     hone_sequence_truncate(r->sequence, same);
+    if (same == 0) same = hone_sequence_attach(r->sequence, prompt, n - 1);
     r->out->n_prompt = n;
     r->out->n_reused = same;
     return hone_sequence_append(r->sequence, prompt + same, n - same, err);
+}
+
+/* Show tokens that are forced, as far as there is room; their number. */
+static hone_status take_forced(run *r, int32_t *id, size_t room, size_t *n,
+                               hone_error *err)
+{
+    const size_t all = hone_answer_forced(r->answer, id);
+    for (*n = 0; *n < all && *n < room && !hone_answer_ended(r->answer);) {
+        hone_piece piece;
+        HONE_TRY(hone_answer_force(r->answer, id[(*n)++], &piece, err));
+        HONE_TRY(show(r, &piece, err));
+    }
+    return HONE_OK;
+}
+
+/* The next token, and those that are forced behind it, into id[0..*n). */
+static hone_status next_tokens(run *r, int32_t *id, size_t room, size_t *n,
+                               hone_error *err)
+{
+    size_t have, forced;
+    hone_piece piece;
+    const int32_t *history = hone_sequence_tokens(r->sequence, &have);
+    const float *logits = hone_sequence_logits(r->sequence);
+    HONE_TRY(hone_answer_choose(r->answer, r->work, logits, history, have, err));
+    HONE_TRY(hone_answer_take(r->answer, &piece, err));
+    *n = 0;
+    if (piece.id < 0) return HONE_OK;
+    id[(*n)++] = piece.id;
+    HONE_TRY(show(r, &piece, err));
+    HONE_TRY(take_forced(r, id + 1, room - 1, &forced, err));
+    *n += forced;
+    return HONE_OK;
 }
 
 /* Tokens until something ends the answer. */
@@ -131,34 +114,28 @@ static hone_status decode(run *r, hone_error *err)
 {
     const hone_engine *e = hone_sequence_engine(r->sequence);
     const size_t n_ctx = (size_t)hone_engine_get_info(e).n_ctx;
-    r->out->finish = HONE_FINISH_LENGTH;
-    while (r->o->n_max < 0 || r->out->tokens.len < (size_t)r->o->n_max) {
-        size_t n;
-        const int32_t *history = hone_sequence_tokens(r->sequence, &n);
-        const float *logits = hone_sequence_logits(r->sequence);
-        const int32_t id = hone_sampler_sample(r->sampler, logits, history, n);
-        if (!r->o->ignore_end && is_end(hone_engine_model(e), id)) {
-            r->out->finish = HONE_FINISH_STOP;
-            return HONE_OK;
-        }
-        HONE_TRY(take_token(r, id, logits, err));
-        if (r->stop.found) {
-            r->out->finish = HONE_FINISH_STOP;
-            return HONE_OK;
-        }
-        if (r->cancelled) {
-            r->out->finish = HONE_FINISH_CANCELLED;
-            return HONE_OK;
-        }
-        if (n >= n_ctx || r->out->tokens.len == (size_t)r->o->n_max) return HONE_OK;
-        HONE_TRY(hone_sequence_append(r->sequence, &id, 1, err));
+    const size_t n_max = r->o->n_max < 0 ? SIZE_MAX : (size_t)r->o->n_max;
+    for (;;) {
+        int32_t id[1 + HONE_MAX_FORCED];
+        size_t have, done, n;
+        (void)hone_sequence_tokens(r->sequence, &have);
+        (void)hone_answer_tokens(r->answer, &done);
+        /* the last token of a full context is shown and not run */
+        const size_t left = n_max - done, free = n_ctx - have;
+        if (left == 0) break;
+        HONE_TRY(next_tokens(r, id, left <= free ? left : free + 1, &n, err));
+        if (hone_answer_ended(r->answer)) return HONE_OK;
+        if (n == left || n > free) break;
+        HONE_TRY(hone_sequence_append(r->sequence, id, n, err));
     }
+    hone_answer_end(r->answer, HONE_FINISH_LENGTH);
     return HONE_OK;
 }
 
 static hone_status run_phases(run *r, const int32_t *prompt, size_t n, hone_error *err)
 {
     const int64_t start = hone_clock_ns();
+    hone_piece piece;
     hone_status s = prefill(r, prompt, n, err);
     r->out->prefill_s = seconds_since(start);
     const int64_t decode_start = hone_clock_ns();
@@ -167,46 +144,47 @@ static hone_status run_phases(run *r, const int32_t *prompt, size_t n, hone_erro
     r->out->decode_s = seconds_since(decode_start);
     /* an interrupt is an answer that ends early */
     if (s == HONE_E_CANCELLED) {
-        r->out->finish = HONE_FINISH_CANCELLED;
+        hone_answer_end(r->answer, HONE_FINISH_CANCELLED);
         s = HONE_OK;
     }
-    if (!s) s = finish_text(r, err);
-    return s;
+    if (s) return s;
+    r->out->finish = hone_answer_finish(r->answer);
+    HONE_TRY(hone_answer_flush(r->answer, &piece, err));
+    return piece.len ? show(r, &piece, err) : HONE_OK;
+}
+
+static hone_status start(run *r, hone_error *err)
+{
+    hone_engine *e = hone_sequence_engine(r->sequence);
+    hone_grammar_vocab *vocab = NULL;
+    if (r->o->grammar) HONE_TRY(hone_engine_vocab(e, &vocab, err));
+    HONE_TRY(hone_engine_work(e, 1, &r->work, err));
+    return hone_answer_new(&r->answer, hone_engine_model(e), r->o, vocab, err);
+}
+
+/* Text and tokens of the answer into g. */
+static hone_status collect(run *r, hone_generation *g, hone_error *err)
+{
+    size_t n;
+    const int32_t *id = hone_answer_tokens(r->answer, &n);
+    HONE_TRY(hone_tokens_append(&g->tokens, id, n, err));
+    g->text_len = r->text.len;
+    g->text = hone_buf_take(&r->text);
+    if (!g->text) return hone_fail(err, HONE_E_NOMEM, "generate: out of memory");
+    return HONE_OK;
 }
 
 hone_status hone_generate(hone_sequence *s, const int32_t *prompt, size_t n,
                           const hone_generate_options *options, hone_piece_fn *fn,
                           void *ctx, hone_generation *out, hone_error *err)
 {
-    const hone_model *m = hone_engine_model(hone_sequence_engine(s));
-    const hone_tokenizer *tok = hone_model_tokenizer(m);
-    const int n_vocab = hone_model_get_info(m)->n_vocab;
     hone_generation g = {0};
-    run r = {.sequence = s,
-             .o = options,
-             .fn = fn,
-             .ctx = ctx,
-             .out = &g,
-             .n_vocab = n_vocab};
-    if (options->n_logprob < -1 || options->n_logprob > MAX_LOGPROB) {
-        return hone_fail(err, HONE_E_INVALID, "logprobs: expected 0 to %d, found %d",
-                         MAX_LOGPROB, options->n_logprob);
-    }
-    hone_stop_init(&r.stop, options->stop, options->n_stop);
+    run r = {.sequence = s, .o = options, .fn = fn, .ctx = ctx, .out = &g};
     hone_buf_init(&r.text, MAX_TEXT);
-    const unsigned flags = options->show_special ? 0 : HONE_DECODE_NO_SPECIAL;
-    hone_status st =
-        hone_sampler_new(&r.sampler, &options->sampling, tok, n_vocab, err);
-    if (!st && tok) st = hone_detokenizer_new(&r.detokenizer, tok, flags, err);
+    hone_status st = start(&r, err);
     if (!st) st = run_phases(&r, prompt, n, err);
-    if (!st) {
-        g.text_len = r.text.len;
-        g.text = hone_buf_take(&r.text);
-        if (!g.text) st = hone_fail(err, HONE_E_NOMEM, "generate: out of memory");
-    }
-    hone_sampler_free(r.sampler);
-    hone_detokenizer_free(r.detokenizer);
-    hone_stop_release(&r.stop);
+    if (!st) st = collect(&r, &g, err);
+    hone_answer_free(r.answer);
     hone_buf_release(&r.text);
     if (st)
         hone_generation_release(&g);

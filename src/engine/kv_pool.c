@@ -11,6 +11,8 @@ struct hone_kv_pool {
     unsigned char *base;
     size_t page_bytes, n_page;
     uint32_t *n_ref; /* [n_page] */
+    bool *cached;    /* [n_page] */
+    size_t n_idle;   /* cached pages with one reference */
     uint32_t *free;  /* [n_free] page numbers, the last first */
     size_t n_free;
     size_t n_touched; /* pages that were ever in use: 0 .. n_touched-1 */
@@ -36,6 +38,7 @@ hone_status hone_kv_pool_new(hone_kv_pool **out, size_t page_bytes,
     p->page_bytes = page_bytes;
     p->n_page = (size_t)n;
     p->n_ref = hone_alloc_zero(p->n_page, sizeof *p->n_ref);
+    p->cached = hone_alloc_zero(p->n_page, sizeof *p->cached);
     p->free = hone_alloc(p->n_page, sizeof *p->free);
     void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -44,7 +47,7 @@ hone_status hone_kv_pool_new(hone_kv_pool **out, size_t page_bytes,
         p->base = base;
         madvise(base, bytes, MADV_HUGEPAGE); /* a hint: fewer misses of the TLB */
     }
-    if (!p->n_ref || !p->free || !p->base) {
+    if (!p->n_ref || !p->cached || !p->free || !p->base) {
         hone_kv_pool_free(p);
         return hone_fail(err, HONE_E_NOMEM, "kv cache: cannot get %zu bytes: %s", bytes,
                          strerror(e));
@@ -58,6 +61,7 @@ void hone_kv_pool_free(hone_kv_pool *p)
     if (!p) return;
     if (p->base) munmap(p->base, p->n_page * p->page_bytes);
     hone_free(p->n_ref);
+    hone_free(p->cached);
     hone_free(p->free);
     hone_free(p);
 }
@@ -86,6 +90,7 @@ void hone_kv_pool_ref(hone_kv_pool *p, void *page)
 {
     const size_t i = index_of(p, page);
     HONE_ASSERT(p->n_ref[i] > 0);
+    if (p->cached[i] && p->n_ref[i] == 1) p->n_idle--;
     p->n_ref[i]++;
 }
 
@@ -93,7 +98,36 @@ void hone_kv_pool_unref(hone_kv_pool *p, void *page)
 {
     const size_t i = index_of(p, page);
     HONE_ASSERT(p->n_ref[i] > 0);
-    if (--p->n_ref[i] == 0) p->free[p->n_free++] = (uint32_t)i;
+    p->n_ref[i]--;
+    if (p->cached[i] && p->n_ref[i] == 1) p->n_idle++;
+    if (p->n_ref[i] == 0) p->free[p->n_free++] = (uint32_t)i;
+}
+
+uint32_t hone_kv_pool_n_ref(const hone_kv_pool *p, const void *page)
+{
+    return p->n_ref[index_of(p, page)];
+}
+
+void hone_kv_pool_set_cached(hone_kv_pool *p, const void *page, bool cached)
+{
+    const size_t i = index_of(p, page);
+    HONE_ASSERT(p->cached[i] != cached && p->n_ref[i] > 0);
+    p->cached[i] = cached;
+    if (p->n_ref[i] > 1) return;
+    if (cached)
+        p->n_idle++;
+    else
+        p->n_idle--;
+}
+
+bool hone_kv_pool_is_cached(const hone_kv_pool *p, const void *page)
+{
+    return p->cached[index_of(p, page)];
+}
+
+size_t hone_kv_pool_n_idle(const hone_kv_pool *p)
+{
+    return p->n_idle;
 }
 
 size_t hone_kv_pool_n_page(const hone_kv_pool *p)

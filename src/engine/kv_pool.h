@@ -6,6 +6,7 @@
 #ifndef HONE_ENGINE_KV_POOL_H
 #define HONE_ENGINE_KV_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,13 @@ void hone_kv_pool_free(hone_kv_pool *p); /* NULL is fine */
 void *hone_kv_pool_acquire(hone_kv_pool *p);
 void hone_kv_pool_ref(hone_kv_pool *p, void *page);
 void hone_kv_pool_unref(hone_kv_pool *p, void *page);
+
+uint32_t hone_kv_pool_n_ref(const hone_kv_pool *p, const void *page);
+
+/* One of the references is the prefix cache's: a page that has no other is idle. */
+void hone_kv_pool_set_cached(hone_kv_pool *p, const void *page, bool cached);
+bool hone_kv_pool_is_cached(const hone_kv_pool *p, const void *page);
+size_t hone_kv_pool_n_idle(const hone_kv_pool *p);
 
 size_t hone_kv_pool_n_page(const hone_kv_pool *p);
 size_t hone_kv_pool_n_free(const hone_kv_pool *p);

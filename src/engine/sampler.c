@@ -8,18 +8,12 @@
 #include "engine/sampler.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/status.h"
-
-typedef struct candidate {
-    int32_t id;
-    float logit;
-    double p; /* probability, valid after softmax() */
-} candidate;
+#include "engine/candidates.h"
 
 struct hone_sampler {
     hone_sampling s;
@@ -27,10 +21,6 @@ struct hone_sampler {
     int n_vocab;
     hone_rng rng;
     double mu;              /* mirostat's bound on surprise, in bits */
-    float *logits;          /* [n_vocab] working copy */
-    candidate *all;         /* [n_vocab] */
-    double *spread;         /* [n_vocab], for typical */
-    int32_t *count;         /* [n_vocab] occurrences in the window */
     unsigned char *breaker; /* [n_vocab]: the token holds a DRY breaker; or NULL */
 };
 
@@ -137,18 +127,13 @@ hone_status hone_sampler_new(hone_sampler **out, const hone_sampling *s,
     HONE_TRY(hone_sampling_check(s, n_vocab, err));
     hone_sampler *p = hone_alloc_zero(1, sizeof *p);
     if (!p) return hone_fail(err, HONE_E_NOMEM, "sampling: out of memory");
-    const size_t n = (size_t)n_vocab;
     p->s = *s;
     p->n_vocab = n_vocab;
     p->mu = 2.0 * (double)s->mirostat_tau;
     hone_rng_init(&p->rng, s->seed);
     p->bias = hone_alloc(s->n_bias, sizeof *p->bias);
-    p->logits = hone_alloc(n, sizeof *p->logits);
-    p->all = hone_alloc(n, sizeof *p->all);
-    p->spread = hone_alloc(n, sizeof *p->spread);
-    p->count = hone_alloc_zero(n, sizeof *p->count);
     hone_status st = HONE_OK;
-    if (!p->bias || !p->logits || !p->all || !p->spread || !p->count) {
+    if (!p->bias) {
         st = hone_fail(err, HONE_E_NOMEM, "sampling: out of memory");
     } else {
         if (s->n_bias) memcpy(p->bias, s->bias, s->n_bias * sizeof *p->bias);
@@ -168,10 +153,6 @@ void hone_sampler_free(hone_sampler *p)
 {
     if (!p) return;
     hone_free(p->bias);
-    hone_free(p->logits);
-    hone_free(p->all);
-    hone_free(p->spread);
-    hone_free(p->count);
     hone_free(p->breaker);
     hone_free(p);
 }
@@ -184,7 +165,8 @@ static size_t window_start(size_t n, int last_n)
     return last_n < 0 || (size_t)last_n >= n ? 0 : n - (size_t)last_n;
 }
 
-static void apply_penalties(hone_sampler *p, const int32_t *history, size_t n)
+static void apply_penalties(const hone_sampler *p, hone_sampler_work *w,
+                            const int32_t *history, size_t n)
 {
     const hone_sampling *s = &p->s;
     const bool off = s->repeat_penalty == 1.0f && s->presence_penalty == 0.0f &&
@@ -192,14 +174,14 @@ static void apply_penalties(hone_sampler *p, const int32_t *history, size_t n)
     if (off) return;
     const size_t from = window_start(n, s->penalty_last_n);
     for (size_t i = from; i < n; i++) {
-        p->count[history[i]]++;
+        w->count[history[i]]++;
     }
     for (size_t i = from; i < n; i++) {
         const int32_t id = history[i];
-        const int32_t count = p->count[id];
+        const int32_t count = w->count[id];
         if (count == 0) continue; /* already done */
-        p->count[id] = 0;
-        float *l = &p->logits[id];
+        w->count[id] = 0;
+        float *l = &w->logits[id];
         if (*l > 0.0f)
             *l /= s->repeat_penalty;
         else
@@ -211,7 +193,8 @@ static void apply_penalties(hone_sampler *p, const int32_t *history, size_t n)
 /* DRY: a token that would continue a repetition of length m loses
  * multiplier * base^(m - allowed).  For every earlier place in the window the length of
  * the match that ends there with the end of the history is found; breakers cut it. */
-static void apply_dry(hone_sampler *p, const int32_t *history, size_t n)
+static void apply_dry(const hone_sampler *p, hone_sampler_work *w,
+                      const int32_t *history, size_t n)
 {
     const hone_sampling *s = &p->s;
     if (s->dry_multiplier <= 0.0f || n < 2) return;
@@ -227,73 +210,21 @@ static void apply_dry(hone_sampler *p, const int32_t *history, size_t n)
         }
         const int32_t next = history[i + 1];
         if (m == 0 || m < (size_t)s->dry_allowed_length) continue;
-        if ((int32_t)m > p->count[next]) p->count[next] = (int32_t)m;
+        if ((int32_t)m > w->count[next]) w->count[next] = (int32_t)m;
     }
     for (size_t i = from; i < n; i++) {
         const int32_t id = history[i];
-        if (p->count[id] == 0) continue;
-        const double over = p->count[id] - s->dry_allowed_length;
-        p->count[id] = 0;
-        p->logits[id] -=
+        if (w->count[id] == 0) continue;
+        const double over = w->count[id] - s->dry_allowed_length;
+        w->count[id] = 0;
+        w->logits[id] -=
             (float)((double)s->dry_multiplier * pow((double)s->dry_base, over));
     }
 }
 
-/* -- candidates ------------------------------------------------------------------- */
+/* -- truncations ------------------------------------------------------------------ */
 
-static int by_logit(const void *a, const void *b)
-{
-    const candidate *x = a, *y = b;
-    if (x->logit != y->logit) return x->logit < y->logit ? 1 : -1;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* Move the k best, unordered, to the front: repeated partitioning. */
-static void select_best(candidate *c, size_t n, size_t k)
-{
-    size_t lo = 0, hi = n;
-    while (hi - lo > 1) {
-        const candidate pivot = c[lo + (hi - lo - 1) / 2];
-        size_t i = lo, j = hi - 1;
-        for (;;) {
-            while (by_logit(&c[i], &pivot) < 0) {
-                i++;
-            }
-            while (by_logit(&pivot, &c[j]) < 0) {
-                j--;
-            }
-            if (i >= j) break;
-            const candidate t = c[i];
-            c[i++] = c[j];
-            c[j--] = t;
-        }
-        /* [lo, j] are no worse than the pivot, [j+1, hi) no better */
-        if (k <= j + 1)
-            hi = j + 1;
-        else
-            lo = j + 1;
-    }
-}
-
-/* All tokens with a finite logit, best first; with top_k only that many. */
-static size_t candidates(hone_sampler *p)
-{
-    size_t n = 0;
-    for (int32_t id = 0; id < p->n_vocab; id++) {
-        if (p->logits[id] > -INFINITY) {
-            p->all[n++] = (candidate){id, p->logits[id], 0.0};
-        }
-    }
-    const size_t k = (size_t)p->s.top_k;
-    if (p->s.mirostat == 0 && k > 0 && k < n) {
-        select_best(p->all, n, k);
-        n = k;
-    }
-    qsort(p->all, n, sizeof *p->all, by_logit);
-    return n;
-}
-
-static void softmax(candidate *c, size_t n)
+static void softmax(hone_candidate *c, size_t n)
 {
     double total = 0.0;
     for (size_t i = 0; i < n; i++) {
@@ -306,9 +237,9 @@ static void softmax(candidate *c, size_t n)
 }
 
 /* Keep the tokens whose surprise is nearest to the entropy, up to probability p. */
-static size_t keep_typical(hone_sampler *s, size_t n)
+static size_t keep_typical(const hone_sampler *s, hone_sampler_work *w, size_t n)
 {
-    candidate *c = s->all;
+    hone_candidate *c = w->c;
     softmax(c, n);
     double entropy = 0.0;
     for (size_t i = 0; i < n; i++) {
@@ -316,10 +247,10 @@ static size_t keep_typical(hone_sampler *s, size_t n)
     }
     /* Sort by distance with the distance in place of the logit, then restore order. */
     for (size_t i = 0; i < n; i++) {
-        s->spread[c[i].id] = (double)c[i].logit;
+        w->spread[c[i].id] = (double)c[i].logit;
         c[i].logit = (float)-fabs(-log(fmax(c[i].p, 1e-300)) - entropy);
     }
-    qsort(c, n, sizeof *c, by_logit);
+    hone_candidates_sort(c, n);
     double total = 0.0;
     size_t keep = 0;
     while (keep < n && total < (double)s->s.typical_p) {
@@ -327,13 +258,13 @@ static size_t keep_typical(hone_sampler *s, size_t n)
     }
     if (keep == 0) keep = 1;
     for (size_t i = 0; i < n; i++) {
-        c[i].logit = (float)s->spread[c[i].id];
+        c[i].logit = (float)w->spread[c[i].id];
     }
-    qsort(c, keep, sizeof *c, by_logit);
+    hone_candidates_sort(c, keep);
     return keep;
 }
 
-static size_t keep_top_p(candidate *c, size_t n, double top_p)
+static size_t keep_top_p(hone_candidate *c, size_t n, double top_p)
 {
     softmax(c, n);
     double total = 0.0;
@@ -345,7 +276,7 @@ static size_t keep_top_p(candidate *c, size_t n, double top_p)
     return keep ? keep : 1;
 }
 
-static size_t keep_min_p(const candidate *c, size_t n, double min_p)
+static size_t keep_min_p(const hone_candidate *c, size_t n, double min_p)
 {
     size_t keep = 1;
     while (keep < n && exp((double)c[keep].logit - (double)c[0].logit) >= min_p) {
@@ -356,64 +287,51 @@ static size_t keep_min_p(const candidate *c, size_t n, double min_p)
 
 /* XTC: with some probability drop all but the least likely of the tokens that reach the
  * threshold. */
-static size_t exclude_top(hone_sampler *s, size_t n)
+static size_t exclude_top(hone_sampler *s, hone_sampler_work *w, size_t n)
 {
     if (s->s.xtc_probability <= 0.0f || s->s.xtc_threshold > 0.5f || n < 2) return n;
     if (hone_rng_f64(&s->rng) >= (double)s->s.xtc_probability) return n;
-    softmax(s->all, n);
+    softmax(w->c, n);
     size_t above = 0;
-    while (above < n && s->all[above].p >= (double)s->s.xtc_threshold) {
+    while (above < n && w->c[above].p >= (double)s->s.xtc_threshold) {
         above++;
     }
     if (above < 2) return n;
-    memmove(s->all, s->all + above - 1, (n - above + 1) * sizeof *s->all);
+    memmove(w->c, w->c + above - 1, (n - above + 1) * sizeof *w->c);
     return n - above + 1;
 }
 
-static void heat(candidate *c, size_t n, float temperature)
+static void heat(hone_candidate *c, size_t n, float temperature)
 {
     for (size_t i = 0; i < n; i++) {
         c[i].logit /= temperature;
     }
 }
 
-static size_t draw(hone_sampler *s, size_t n)
+static size_t draw(hone_sampler *s, const hone_sampler_work *w, size_t n)
 {
-    softmax(s->all, n);
+    softmax(w->c, n);
     double at = hone_rng_f64(&s->rng);
     for (size_t i = 0; i + 1 < n; i++) {
-        at -= s->all[i].p;
+        at -= w->c[i].p;
         if (at < 0.0) return i;
     }
     return n - 1;
 }
 
 /* Keep what surprises by at most mu bits, draw, move mu by the error. */
-static int32_t mirostat(hone_sampler *s, size_t n)
+static int32_t mirostat(hone_sampler *s, hone_sampler_work *w, size_t n)
 {
-    heat(s->all, n, s->s.temperature);
-    softmax(s->all, n);
+    heat(w->c, n, s->s.temperature);
+    softmax(w->c, n);
     size_t keep = 1;
-    while (keep < n && -log2(s->all[keep].p) <= s->mu) {
+    while (keep < n && -log2(w->c[keep].p) <= s->mu) {
         keep++;
     }
-    const size_t i = draw(s, keep);
-    const double surprise = -log2(s->all[i].p);
+    const size_t i = draw(s, w, keep);
+    const double surprise = -log2(w->c[i].p);
     s->mu -= (double)s->s.mirostat_eta * (surprise - (double)s->s.mirostat_tau);
-    return s->all[i].id;
-}
-
-static int32_t most_likely(const float *logits, int n)
-{
-    int32_t best = 0;
-    float max = -INFINITY;
-    for (int32_t i = 0; i < n; i++) {
-        if (logits[i] > max) {
-            max = logits[i];
-            best = i;
-        }
-    }
-    return best;
+    return w->c[i].id;
 }
 
 /* Nothing changes the order of logits before the most likely one is taken. */
@@ -424,30 +342,78 @@ static bool is_plain_greedy(const hone_sampling *s)
            s->dry_multiplier == 0.0f;
 }
 
-int32_t hone_sampler_sample(hone_sampler *p, const float *logits,
-                            const int32_t *history, size_t n)
+/* Top-p of all tokens: the best are sorted only as far as they are kept. */
+static size_t best_of_mass(const hone_sampler *s, hone_sampler_work *w, float max)
+{
+    const double want = (double)s->s.top_p * hone_logits_mass(w, max, 1.0f);
+    for (size_t k = 64;; k *= 16) {
+        const size_t n = hone_candidates_best(w, k);
+        double sum = 0.0;
+        for (size_t i = 0; i < n; i++) {
+            sum += exp((double)w->c[i].logit - (double)max);
+            if (sum >= want) return i + 1;
+        }
+        if (n < k) return n;
+    }
+}
+
+/* What top-k, typical, top-p and min-p keep, best first. */
+static size_t keep(const hone_sampler *p, hone_sampler_work *w, float max)
 {
     const hone_sampling *s = &p->s;
-    if (is_plain_greedy(s)) return most_likely(logits, p->n_vocab);
-    for (int i = 0; i < p->n_vocab; i++) {
-        p->logits[i] = isnan(logits[i]) ? -INFINITY : logits[i];
+    size_t k;
+    if (s->top_k > 0) {
+        k = hone_candidates_best(w, (size_t)s->top_k);
+    } else if (s->typical_p < 1.0f) {
+        k = hone_candidates_all(w);
+    } else if (s->top_p < 1.0f) {
+        k = best_of_mass(p, w, max);
+        return s->min_p > 0.0f ? keep_min_p(w->c, k, (double)s->min_p) : k;
+    } else {
+        const bool all = s->min_p == 0.0f;
+        k = hone_candidates_above(w, all ? -INFINITY : max + logf(s->min_p) - 1e-3f);
     }
-    for (size_t i = 0; i < s->n_bias; i++) {
-        p->logits[s->bias[i].id] += s->bias[i].bias;
-    }
-    apply_penalties(p, history, n);
-    apply_dry(p, history, n);
-    if (s->temperature == 0.0f) return most_likely(p->logits, p->n_vocab);
+    if (s->typical_p < 1.0f) k = keep_typical(p, w, k);
+    if (s->top_p < 1.0f) k = keep_top_p(w->c, k, (double)s->top_p);
+    if (s->min_p > 0.0f) k = keep_min_p(w->c, k, (double)s->min_p);
+    return k;
+}
 
-    size_t k = candidates(p);
-    if (k == 0) return most_likely(p->logits, p->n_vocab);
-    if (s->mirostat == 2) return mirostat(p, k);
-    if (s->typical_p < 1.0f) k = keep_typical(p, k);
-    if (s->top_p < 1.0f) k = keep_top_p(p->all, k, (double)s->top_p);
-    if (s->min_p > 0.0f) k = keep_min_p(p->all, k, (double)s->min_p);
-    k = exclude_top(p, k);
-    heat(p->all, k, s->temperature);
-    return p->all[draw(p, k)].id;
+static bool keeps_all(const hone_sampling *s)
+{
+    return s->top_k == 0 && s->typical_p >= 1.0f && s->top_p >= 1.0f &&
+           s->min_p == 0.0f && s->xtc_probability <= 0.0f;
+}
+
+int32_t hone_sampler_sample(hone_sampler *p, hone_sampler_work *w, const float *logits,
+                            const uint32_t *mask, const int32_t *history, size_t n)
+{
+    const hone_sampling *s = &p->s;
+    int32_t best;
+    HONE_ASSERT(w->n_vocab == p->n_vocab);
+    if (is_plain_greedy(s) && !mask) {
+        (void)hone_logits_max(logits, p->n_vocab, &best);
+        return best;
+    }
+    hone_sampler_take(w, logits, mask);
+    for (size_t i = 0; i < s->n_bias; i++) {
+        w->logits[s->bias[i].id] += s->bias[i].bias;
+    }
+    apply_penalties(p, w, history, n);
+    apply_dry(p, w, history, n);
+    const float max = hone_logits_max(w->logits, p->n_vocab, &best);
+    if (max == -INFINITY) return mask ? -1 : best; /* a bias may forbid everything */
+    if (s->temperature == 0.0f || max == INFINITY) return best;
+    if (s->mirostat == 2) return mirostat(p, w, hone_candidates_all(w));
+    if (keeps_all(s)) {
+        const float scale = 1.0f / s->temperature;
+        const double at = hone_rng_f64(&p->rng) * hone_logits_mass(w, max, scale);
+        return hone_logits_at(w, max, scale, at);
+    }
+    size_t k = keep(p, w, max);
+    k = exclude_top(p, w, k);
+    heat(w->c, k, s->temperature);
+    return w->c[draw(p, w, k)].id;
 }
 
 float hone_logprobs(const float *logits, int n_vocab, int32_t id, hone_logprob *top,

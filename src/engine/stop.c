@@ -16,15 +16,17 @@ void hone_stop_release(hone_stop *s)
 }
 
 /* Offset of the first complete stop string, or len. */
-static size_t find_first(const hone_stop *s)
+static size_t find_first(hone_stop *s)
 {
     size_t first = s->held.len;
     for (size_t i = 0; i < s->n_string; i++) {
         const size_t n = strlen(s->strings[i]);
         if (n == 0) continue;
         const char *at = memmem(s->held.data, s->held.len, s->strings[i], n);
-        if (at && (size_t)(at - s->held.data) < first)
+        if (at && (size_t)(at - s->held.data) < first) {
             first = (size_t)(at - s->held.data);
+            s->which = i;
+        }
     }
     return first;
 }

@@ -14,6 +14,7 @@ typedef struct hone_stop {
     size_t n_string;
     hone_buf held; /* text not given out yet */
     bool found;
+    size_t which; /* the string that was found */
 } hone_stop;
 
 void hone_stop_init(hone_stop *s, const char *const *strings, size_t n_string);

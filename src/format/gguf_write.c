@@ -1,14 +1,12 @@
 #include "format/gguf_write.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/out_file.h"
 #include "base/size.h"
 
 enum {
@@ -23,8 +21,7 @@ typedef struct entry {
 } entry;
 
 struct hone_gguf_writer {
-    char *path, *temporary;
-    int fd;
+    hone_out_file file;
     hone_buf kv, dir;
     uint64_t n_kv;
     entry *tensor;
@@ -36,55 +33,18 @@ struct hone_gguf_writer {
     size_t at, done; /* tensor being written, bytes of it that are */
 };
 
-/* -- the file --------------------------------------------------------------------- */
-
-static hone_status io_error(const hone_gguf_writer *w, hone_error *err)
-{
-    const hone_status code = errno == ENOENT ? HONE_E_NOT_FOUND : HONE_E_IO;
-    return hone_fail(err, code, "write %s: %s", w->path, strerror(errno));
-}
-
-static hone_status write_all(const hone_gguf_writer *w, const void *data, size_t n,
-                             hone_error *err)
-{
-    const char *p = data;
-    while (n > 0) {
-        const size_t most = (size_t)1 << 30; /* one call takes less than 2 GiB */
-        const ssize_t done = write(w->fd, p, n < most ? n : most);
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return io_error(w, err);
-        p += done;
-        n -= (size_t)done;
-    }
-    return HONE_OK;
-}
-
 hone_status hone_gguf_writer_open(hone_gguf_writer **out, const char *path,
                                   hone_error *err)
 {
     hone_gguf_writer *w = hone_alloc_zero(1, sizeof *w);
     if (!w) return hone_fail(err, HONE_E_NOMEM, "write %s: out of memory", path);
-    hone_buf name;
-    hone_buf_init(&name, 1 << 16);
-    hone_buf_printf(&name, "%s.part-%ld", path, (long)getpid());
     hone_buf_init(&w->kv, MAX_HEAD);
     hone_buf_init(&w->dir, MAX_HEAD);
-    w->fd = -1;
-    w->path = hone_strdup(path);
-    char *temporary = hone_buf_take(&name);
-    hone_status s = HONE_OK;
-    if (!w->path || !temporary) {
-        s = hone_fail(err, HONE_E_NOMEM, "write %s: out of memory", path);
-    } else {
-        w->fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (w->fd < 0) s = io_error(w, err);
-    }
+    const hone_status s = hone_out_file_open(&w->file, path, err);
     if (s) {
-        hone_free(temporary);
         hone_gguf_writer_close(w);
         return s;
     }
-    w->temporary = temporary; /* ours to remove from here on */
     *out = w;
     return HONE_OK;
 }
@@ -92,16 +52,13 @@ hone_status hone_gguf_writer_open(hone_gguf_writer **out, const char *path,
 void hone_gguf_writer_close(hone_gguf_writer *w)
 {
     if (!w) return;
-    if (w->fd >= 0) close(w->fd);
-    if (w->temporary) unlink(w->temporary);
+    hone_out_file_release(&w->file);
     for (size_t i = 0; i < w->n_tensor; i++) {
         hone_free(w->tensor[i].name);
     }
     hone_free(w->tensor);
     hone_buf_release(&w->kv);
     hone_buf_release(&w->dir);
-    hone_free(w->temporary);
-    hone_free(w->path);
     hone_free(w);
 }
 
@@ -240,11 +197,11 @@ hone_status hone_gguf_writer_begin(hone_gguf_writer *w, hone_error *err)
 {
     HONE_ASSERT(!w->begun);
     if (w->failed) {
-        return hone_fail(err, w->failed, "write %s: %s", w->path, w->failure.text);
+        return hone_fail(err, w->failed, "write %s: %s", w->file.path, w->failure.text);
     }
     if (w->n_tensor > HONE_GGUF_MAX_TENSORS || w->n_kv > HONE_GGUF_MAX_KV) {
         return hone_fail(err, HONE_E_LIMIT, "write %s: too many keys or tensors",
-                         w->path);
+                         w->file.path);
     }
     hone_buf head;
     hone_buf_init(&head, 2 * MAX_HEAD + 64);
@@ -258,8 +215,9 @@ hone_status hone_gguf_writer_begin(hone_gguf_writer *w, hone_error *err)
         hone_buf_append_char(&head, '\0');
     }
     if (!head.failed) head.failed = w->kv.failed ? w->kv.failed : w->dir.failed;
-    hone_status s = head.failed ? hone_buf_status(&head, "write: keys and tensors", err)
-                                : write_all(w, head.data, head.len, err);
+    hone_status s = head.failed
+                        ? hone_buf_status(&head, "write: keys and tensors", err)
+                        : hone_out_file_write(&w->file, head.data, head.len, err);
     hone_buf_release(&head);
     w->begun = !s;
     return s;
@@ -279,7 +237,7 @@ static hone_status next_tensor(hone_gguf_writer *w, hone_error *err)
     static const char zero[ALIGN];
     while (w->at < w->n_tensor && w->done == w->tensor[w->at].bytes) {
         const size_t odd = w->done % ALIGN;
-        if (odd) HONE_TRY(write_all(w, zero, ALIGN - odd, err));
+        if (odd) HONE_TRY(hone_out_file_write(&w->file, zero, ALIGN - odd, err));
         w->at++;
         w->done = 0;
     }
@@ -296,10 +254,10 @@ hone_status hone_gguf_write(hone_gguf_writer *w, const void *data, size_t bytes,
         return hone_fail(err, HONE_E_INVALID,
                          "write %s: tensor '%s': expected at most %zu more bytes, "
                          "found %zu",
-                         w->path, w->at < w->n_tensor ? w->tensor[w->at].name : "",
+                         w->file.path, w->at < w->n_tensor ? w->tensor[w->at].name : "",
                          left, bytes);
     }
-    HONE_TRY(write_all(w, data, bytes, err));
+    HONE_TRY(hone_out_file_write(&w->file, data, bytes, err));
     w->done += bytes;
     return next_tensor(w, err);
 }
@@ -312,12 +270,7 @@ hone_status hone_gguf_writer_finish(hone_gguf_writer *w, hone_error *err)
         const entry *t = &w->tensor[w->at];
         return hone_fail(err, HONE_E_INVALID,
                          "write %s: tensor '%s': expected %zu bytes, found %zu",
-                         w->path, t->name, t->bytes, w->done);
+                         w->file.path, t->name, t->bytes, w->done);
     }
-    const int fd = w->fd;
-    w->fd = -1;
-    if (close(fd) || rename(w->temporary, w->path)) return io_error(w, err);
-    hone_free(w->temporary);
-    w->temporary = NULL;
-    return HONE_OK;
+    return hone_out_file_commit(&w->file, err);
 }

@@ -47,6 +47,15 @@ static void rmsnorm_ref(float *y, const float *x, const float *w, int K, float e
     }
 }
 
+static float exp_sum_ref(const float *x, int n, float shift, float scale)
+{
+    double sum = 0.0;
+    for (int i = 0; i < n; i++) {
+        sum += exp((double)((x[i] - shift) * scale));
+    }
+    return (float)sum;
+}
+
 static void gate_silu_ref(float *y, const float *gate, const float *up, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -125,6 +134,7 @@ void hone_kernels_init_ref(hone_kernels *k)
     k->narrow[HONE_BF16] = narrow_bf16_ref;
     k->gate[HONE_ACT_SILU] = gate_silu_ref;
     k->rmsnorm = rmsnorm_ref;
+    k->exp_sum = exp_sum_ref;
     k->peak_int8 = peak_int8_ref;
     k->peak_bf16 = peak_f32_ref;
     k->peak_f32 = peak_f32_ref;

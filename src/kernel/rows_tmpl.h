@@ -108,6 +108,27 @@ static void VEC_TIER(gate_silu)(float *y, const float *gate, const float *up, in
     }
 }
 
+static float VEC_TIER(exp_sum)(const float *x, int n, float shift, float scale)
+{
+    const vf from = vf_set1(shift), by = vf_set1(scale);
+    vf sum[2] = {vf_zero(), vf_zero()};
+    int i = 0;
+    for (; i + 32 <= n; i += 32) {
+        for (int j = 0; j < 2; j++) {
+            const vf v = vf_mul(vf_sub(vf_load(x + i + 16 * j), from), by);
+            sum[j] = vf_add(sum[j], vec_exp(v));
+        }
+    }
+    float rest[16];
+    for (; i < n; i += 16) {
+        for (int j = 0; j < 16; j++) {
+            rest[j] = i + j < n ? x[i + j] : -INFINITY;
+        }
+        sum[0] = vf_add(sum[0], vec_exp(vf_mul(vf_sub(vf_load(rest), from), by)));
+    }
+    return vf_sum(vf_add(sum[0], sum[1]));
+}
+
 static void VEC_TIER(quantize)(const hone_acts *a, int t, const float *x)
 {
     for (int g = 0; g < hone_acts_n_group(a); g++, x += HONE_ACT_GROUP) {

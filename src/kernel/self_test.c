@@ -199,6 +199,9 @@ static void test_rows(test *t)
         t->ref->gate[act](want, x, w, LEN);
         if (!close_to(got, want, LEN, 1e-4)) report(t, "gate", "");
     }
+    got[0] = t->k->exp_sum(x, LEN, 3.0f, 0.7f);
+    want[0] = t->ref->exp_sum(x, LEN, 3.0f, 0.7f);
+    if (!close_to(got, want, 1, 1e-4)) report(t, "exp_sum", "");
     acts_memory *m = t->m->acts;
     memset(m, 0, 2 * sizeof *m);
     const hone_acts a = acts_in(&m[0]), b = acts_in(&m[1]);

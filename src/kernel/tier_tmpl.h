@@ -12,6 +12,7 @@ static void VEC_TIER(fill_table)(hone_kernels *k)
     k->linear[HONE_BF16] = VEC_TIER(linear_bf16);
     k->quantize = VEC_TIER(quantize);
     k->rmsnorm = VEC_TIER(rmsnorm);
+    k->exp_sum = VEC_TIER(exp_sum);
     k->rope = VEC_TIER(rope);
     k->gate[HONE_ACT_SILU] = VEC_TIER(gate_silu);
     k->widen[HONE_F16] = VEC_TIER(widen_f16);

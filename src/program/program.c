@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sum.h"
 #include "program/op_internal.h"
 
 const hone_op_class *hone_op_class_get(hone_op_kind kind)
@@ -315,4 +316,22 @@ int hone_program_widest(const hone_program *p)
         if (p->op[i].table.n_col > widest) widest = p->op[i].table.n_col;
     }
     return widest;
+}
+
+uint64_t hone_program_fingerprint(const hone_program *p)
+{
+    enum {
+        HEAD = 64 /* bytes of a weight; reading all would take as long as loading */
+    };
+    uint64_t sum = HONE_SUM_START;
+    for (size_t i = 0; i < p->n_op; i++) {
+        for (int j = 0; j < p->op[i].n_linear; j++) {
+            const hone_matrix *w = &p->op[i].linear[j].w;
+            const int64_t shape[] = {w->n_row, w->n_col, (int64_t)w->dtype};
+            const size_t bytes = (size_t)w->n_row * w->row_bytes;
+            sum = hone_sum64(sum, shape, sizeof shape);
+            sum = hone_sum64(sum, w->data, bytes < HEAD ? bytes : HEAD);
+        }
+    }
+    return sum;
 }

@@ -129,6 +129,10 @@ hone_value hone_program_logits(const hone_program *p);
 double hone_program_weight_bytes(const hone_program *p);
 double hone_program_row_macs(const hone_program *p);
 
+/* A number that changes with the weights' shapes, types and first bytes: whether stored
+ * keys and values, or packed weights, are of this model. */
+uint64_t hone_program_fingerprint(const hone_program *p);
+
 /* -- K/V pages -------------------------------------------------------------------- */
 
 /* Where the keys and values of each attention op lie in a page, for slot s and K/V head g:

@@ -177,13 +177,13 @@ static void append_together(hone_sequence **s, size_t call)
     hone_error err;
     size_t done = 0;
     while (done < 33) {
-        hone_append_item item[N_TOGETHER];
+        hone_step_item item[N_TOGETHER];
         size_t n = 0;
         for (size_t i = 0; i < N_TOGETHER; i++) {
             if (length[i] <= done) continue;
             const size_t left = length[i] - done;
-            item[n++] = (hone_append_item){s[i], token + 7 * i + done,
-                                           left < call ? left : call};
+            item[n++] = (hone_step_item){s[i], token + 7 * i + done,
+                                         left < call ? left : call, 1};
         }
         assert_ok(hone_engine_append(hone_sequence_engine(s[0]), item, n, &err));
         for (size_t i = 0; i < n; i++) {
@@ -213,11 +213,11 @@ static void logits_do_not_depend_on_company(void **state)
             hone_error err;
             hone_engine *e;
             hone_sequence *s[N_TOGETHER];
-            hone_append_item one[N_TOGETHER];
+            hone_step_item one[N_TOGETHER];
             assert_ok(hone_engine_new(&e, m, &options[o], &err));
             for (size_t i = 0; i < N_TOGETHER; i++) {
                 assert_ok(hone_sequence_new(&s[i], e, &err));
-                one[i] = (hone_append_item){s[i], token + 7 * i + length[i], 1};
+                one[i] = (hone_step_item){s[i], token + 7 * i + length[i], 1, 1};
             }
             append_together(s, calls[c]);
             if (calls[c] == 33) {
@@ -258,24 +258,24 @@ static void a_refused_append_has_run_nothing(void **state)
     assert_ok(hone_sequence_new(&b, e, &err));
     assert_ok(hone_sequence_new(&c, e, &err));
     const int32_t bad = -1;
-    hone_append_item item[3] = {{a, token, 10}, {b, &bad, 1}, {c, token, 1}};
+    hone_step_item item[3] = {{a, token, 10, 1}, {b, &bad, 1, 1}, {c, token, 1, 1}};
     assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_INVALID, "found -1");
     assert_fails(hone_engine_append(e, item, 3, &err), HONE_E_LIMIT,
                  "at most 2, found 3");
-    item[1] = (hone_append_item){b, token, 0};
+    item[1] = (hone_step_item){b, token, 0, 1};
     assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_INVALID,
                  "item 1: no tokens");
-    item[1] = (hone_append_item){a, token, 1};
+    item[1] = (hone_step_item){a, token, 1, 1};
     assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_INVALID,
-                 "the same sequence");
-    item[1] = (hone_append_item){b, token, 33};
+                 "a sequence twice");
+    item[1] = (hone_step_item){b, token, 33, 1};
     assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_LIMIT,
                  "at most 32 tokens, found 33");
     assert_int_equal(used(e), 0);
 
     assert_ok(hone_sequence_append(c, token, 32, &err));
     const uint64_t page = used(e) / 4;
-    item[1] = (hone_append_item){b, token, 25}; /* 2 + 4 of the 4 pages left */
+    item[1] = (hone_step_item){b, token, 25, 1}; /* 2 + 4 of the 4 pages left */
     assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_LIMIT, "16 of 25");
     assert_int_equal(used(e), 4 * page);
     (void)hone_sequence_tokens(a, &n);
@@ -313,7 +313,7 @@ static void an_interrupt_keeps_what_has_run(void **state)
     assert_ok(hone_engine_new(&e, m, &o, &err));
     assert_ok(hone_sequence_new(&a, e, &err));
     assert_ok(hone_sequence_new(&b, e, &err));
-    const hone_append_item item[2] = {{a, token, 1}, {b, token, 40}};
+    const hone_step_item item[2] = {{a, token, 1, 1}, {b, token, 40, 1}};
     assert_fails(hone_engine_append(e, item, 2, &err), HONE_E_CANCELLED, "interrupted");
     (void)hone_sequence_tokens(a, &n_a);
     (void)hone_sequence_tokens(b, &n_b);

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "engine/sampler.h"
 #include "engine/stop.h"
@@ -14,6 +15,24 @@ enum {
 /* Probabilities 0.4, 0.25, 0.15, 0.1, 0.07, 0.03 as logits. */
 static const double prob[N] = {0.4, 0.25, 0.15, 0.1, 0.07, 0.03};
 static float logits[N];
+static hone_sampler_work work;
+
+static int open_work(void **state)
+{
+    hone_error err;
+    hone_kernels k;
+    (void)state;
+    assert_ok(hone_kernels_choose(&k, NULL, &err));
+    assert_ok(hone_sampler_work_init(&work, &k, N, N, &err));
+    return 0;
+}
+
+static int close_work(void **state)
+{
+    (void)state;
+    hone_sampler_work_release(&work);
+    return 0;
+}
 
 static hone_sampling neutral(void)
 {
@@ -39,7 +58,7 @@ static void draw(const hone_sampling *s, const int32_t *history, size_t n,
     assert_ok(hone_sampler_new(&p, s, NULL, N, &err));
     memset(freq, 0, N * sizeof *freq);
     for (int i = 0; i < DRAWS; i++) {
-        freq[hone_sampler_sample(p, logits, history, n)] += 1.0 / DRAWS;
+        freq[hone_sampler_sample(p, &work, logits, NULL, history, n)] += 1.0 / DRAWS;
     }
     hone_sampler_free(p);
 }
@@ -146,7 +165,7 @@ static void greedy_takes_the_first_best(void **state)
     s.temperature = 0.0f;
     const float tied[N] = {NAN, 1, 2, 2, -INFINITY, 0};
     assert_ok(hone_sampler_new(&p, &s, NULL, N, &err));
-    assert_int_equal(hone_sampler_sample(p, tied, NULL, 0), 2);
+    assert_int_equal(hone_sampler_sample(p, &work, tied, NULL, NULL, 0), 2);
     hone_sampler_free(p);
 }
 
@@ -160,11 +179,102 @@ static void a_seed_gives_the_same_tokens(void **state)
     assert_ok(hone_sampler_new(&a, &s, NULL, N, &err));
     assert_ok(hone_sampler_new(&b, &s, NULL, N, &err));
     for (int i = 0; i < 100; i++) {
-        assert_int_equal(hone_sampler_sample(a, logits, NULL, 0),
-                         hone_sampler_sample(b, logits, NULL, 0));
+        assert_int_equal(hone_sampler_sample(a, &work, logits, NULL, NULL, 0),
+                         hone_sampler_sample(b, &work, logits, NULL, NULL, 0));
     }
     hone_sampler_free(a);
     hone_sampler_free(b);
+}
+
+static void a_mask_leaves_only_its_tokens(void **state)
+{
+    hone_error err;
+    hone_sampler *p;
+    hone_sampling s = neutral();
+    const uint32_t mask = 1 << 2 | 1 << 5, none = 0;
+    (void)state;
+    for (int top_k = 0; top_k < 3; top_k++) {
+        int n[N] = {0};
+        s.top_k = top_k;
+        assert_ok(hone_sampler_new(&p, &s, NULL, N, &err));
+        for (int i = 0; i < 300; i++) {
+            n[hone_sampler_sample(p, &work, logits, &mask, NULL, 0)]++;
+        }
+        assert_int_equal(n[2] + n[5], 300);
+        assert_true(n[2] > 200); /* 0.15 of 0.18 */
+        assert_true(top_k == 1 || n[5] > 0);
+        assert_int_equal(hone_sampler_sample(p, &work, logits, &none, NULL, 0), -1);
+        hone_sampler_free(p);
+    }
+    s.temperature = 0.0f;
+    assert_ok(hone_sampler_new(&p, &s, NULL, N, &err));
+    assert_int_equal(hone_sampler_sample(p, &work, logits, &mask, NULL, 0), 2);
+    hone_sampler_free(p);
+}
+
+enum {
+    N_BIG = 3000
+};
+
+static int descending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* The least logit that top-k, then top-p, then min-p keep, by sorting everything. */
+static double least_kept(const hone_sampling *s, const float *x)
+{
+    static float sorted[N_BIG];
+    memcpy(sorted, x, sizeof sorted);
+    qsort(sorted, N_BIG, sizeof *sorted, descending);
+    int n = s->top_k > 0 && s->top_k < N_BIG ? s->top_k : N_BIG;
+    double total = 0.0, sum = 0.0;
+    for (int i = 0; i < n; i++) {
+        total += exp((double)sorted[i]);
+    }
+    for (int i = 0; i < n; i++) {
+        sum += exp((double)sorted[i]);
+        if (sum >= (double)s->top_p * total) n = i + 1;
+    }
+    while (n > 1 && exp((double)sorted[n - 1] - (double)sorted[0]) < (double)s->min_p) {
+        n--;
+    }
+    return (double)sorted[n - 1];
+}
+
+static void a_large_vocabulary_is_cut_like_a_sorted_one(void **state)
+{
+    static float x[N_BIG];
+    hone_error err;
+    hone_kernels k;
+    hone_sampler_work big;
+    (void)state;
+    assert_ok(hone_kernels_choose(&k, NULL, &err));
+    assert_ok(hone_sampler_work_init(&big, &k, N_BIG, N_BIG, &err));
+    for (int round = 0; round < 60; round++) {
+        hone_sampling s = neutral();
+        hone_sampler *p;
+        const double width = hone_rng_f64(test_rng()) * 8.0;
+        for (int i = 0; i < N_BIG; i++) {
+            x[i] = (float)(width * (hone_rng_f64(test_rng()) - 0.5));
+        }
+        if (round % 2) s.top_k = 1 + (int)(hone_rng_u32(test_rng()) % 400);
+        if (round % 3) s.top_p = (float)(0.05 + 0.94 * hone_rng_f64(test_rng()));
+        if (round % 5 == 0) s.min_p = (float)(0.5 * hone_rng_f64(test_rng()));
+        s.temperature = 1.5f;
+        s.seed = (uint64_t)round;
+        const double least = least_kept(&s, x);
+        double lowest = INFINITY;
+        assert_ok(hone_sampler_new(&p, &s, NULL, N_BIG, &err));
+        for (int i = 0; i < 400; i++) {
+            const int32_t id = hone_sampler_sample(p, &big, x, NULL, NULL, 0);
+            if ((double)x[id] < lowest) lowest = (double)x[id];
+        }
+        assert_true(lowest >= least - 1e-4 * width);
+        hone_sampler_free(p);
+    }
+    hone_sampler_work_release(&big);
 }
 
 /* Mirostat 2 steers the mean surprise to tau. */
@@ -180,7 +290,7 @@ static void mirostat_reaches_its_target(void **state)
     assert_ok(hone_sampler_new(&p, &s, NULL, N, &err));
     double surprise = 0.0;
     for (int i = 0; i < DRAWS; i++) {
-        const int32_t id = hone_sampler_sample(p, logits, NULL, 0);
+        const int32_t id = hone_sampler_sample(p, &work, logits, NULL, NULL, 0);
         surprise -= log2(prob[id]) / DRAWS;
     }
     hone_sampler_free(p);
@@ -263,10 +373,12 @@ int main(void)
         cmocka_unit_test(dry_forbids_repetition),
         cmocka_unit_test(greedy_takes_the_first_best),
         cmocka_unit_test(a_seed_gives_the_same_tokens),
+        cmocka_unit_test(a_mask_leaves_only_its_tokens),
+        cmocka_unit_test(a_large_vocabulary_is_cut_like_a_sorted_one),
         cmocka_unit_test(mirostat_reaches_its_target),
         cmocka_unit_test(ranges_are_checked),
         cmocka_unit_test(logprobs_are_normalized),
         cmocka_unit_test(stop_strings_are_found_across_borders),
     };
-    return cmocka_run_group_tests_name("sampler", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("sampler", tests, open_work, close_work);
 }

@@ -383,6 +383,27 @@ static void quantize_rounds_to_nearest(void **state)
     each_tier(check_quantize);
 }
 
+static void check_exp_sum(const hone_kernels *k)
+{
+    for (int n = 1; n < 4097; n += n < 80 ? 1 : 401) {
+        float *x = guarded((size_t)n);
+        double want = 0.0;
+        for (int i = 0; i < n; i++) {
+            x[i] = i % 17 == 5 ? -INFINITY : 40.0f * uniform();
+            const float at = (x[i] - 20.0f) * 0.8f;
+            if (at > -87.0f) want += exp((double)at);
+        }
+        assert_true(fabs((double)k->exp_sum(x, n, 20.0f, 0.8f) - want) <= 1e-6 * want);
+        free_guarded(x, (size_t)n);
+    }
+}
+
+static void exp_sum_matches_f64(void **state)
+{
+    (void)state;
+    each_tier(check_exp_sum);
+}
+
 static void check_gate(const hone_kernels *k)
 {
     for (int n = 1; n < 40; n += 3) {
@@ -698,6 +719,7 @@ int main(void)
         cmocka_unit_test(extreme_bytes_multiply_exactly),
         cmocka_unit_test(rmsnorm_matches_f64),
         cmocka_unit_test(quantize_rounds_to_nearest),
+        cmocka_unit_test(exp_sum_matches_f64),
         cmocka_unit_test(gate_matches_f64),
         cmocka_unit_test(conversions_round_alike),
         cmocka_unit_test(rope_turns_pairs),
