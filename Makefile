@@ -43,7 +43,7 @@ shape: ## lengths of functions and files
 	@tools/check_shape.sh
 headers: ## every header compiles alone
 	@tools/check_headers.sh
-symbols: all ## every external symbol begins with hone_ or tpl_
+symbols: all ## every external symbol begins with hone_, tpl_ or http_
 	@tools/check_symbols.sh $(B)/libhone.a
 banned: ## calls that library code does without
 	@tools/check_banned.sh

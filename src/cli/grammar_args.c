@@ -11,14 +11,15 @@
 
 cli_group cli_grammar_group(cli_grammar_args *a, cli_option table[4])
 {
-    table[0] = (cli_option){"schema", 0, CLI_STR, &a->schema, "FILE",
-                            "a JSON Schema; - is standard input"};
-    table[1] = (cli_option){"regex", 0, CLI_STR, &a->regex, "RE",
-                            "an ECMA 262 regular expression"};
-    table[2] = (cli_option){"gbnf", 0, CLI_STR, &a->gbnf, "FILE",
-                            "a grammar in llama.cpp's notation"};
-    table[3] = (cli_option){"choices", 0, CLI_STR, &a->choices, "FILE",
-                            "a JSON array of strings, or one choice a line"};
+    table[0] = (cli_option){"schema",   0,      CLI_STR,
+                            &a->schema, "FILE", "a JSON Schema; - is standard input"};
+    table[1] = (cli_option){"regex",   0,    CLI_STR,
+                            &a->regex, "RE", "an ECMA 262 regular expression"};
+    table[2] = (cli_option){"gbnf",   0,      CLI_STR,
+                            &a->gbnf, "FILE", "a grammar in llama.cpp's notation"};
+    table[3] = (cli_option){"choices", 0,
+                            CLI_STR,   &a->choices,
+                            "FILE",    "a JSON array of strings, or one choice a line"};
     return (cli_group){table, 4};
 }
 

@@ -8,13 +8,13 @@
 #define HONE_SERVE_SERVER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "hone/hone.h"
 #include "hone/serve.h"
 #include "serve/http.h"
-
-typedef struct metrics metrics; /* metrics.h */
+#include "serve/metrics.h"
 
 struct hone_server {
     const hone_model *model;         /* borrowed */
@@ -23,11 +23,20 @@ struct hone_server {
     hone_engine *engine, *draft_engine;
     hone_scheduler *scheduler;
     http_server *http;
+    http_route *route; /* the server's own and those of api.h */
     metrics *metrics;
     hone_server_options options; /* strings borrowed from the caller */
     const char *name;            /* the model's on the wire */
     int64_t created;             /* seconds since 1970 */
     pthread_t engine_thread;
+    bool has_thread;
+    atomic_int n_stop; /* calls of hone_server_stop */
 };
+
+/* A request of x ended, before the reply does: for the metrics and the log line of x,
+ * where several requests of one exchange add up.  n_answer and n_max as asked.  On the
+ * loop's thread. */
+void hone_server_note(hone_server *s, http_exchange *x, const hone_request_stats *stats,
+                      metrics_finish finish, int n_answer, int n_max);
 
 #endif
