@@ -22,6 +22,7 @@ typedef struct args {
     int n_max, n_logprob;
     cli_list stop, bias, dry_breaker, lora;
     hone_logit_bias bias_value[CLI_MAX_LIST];
+    cli_grammar_args grammar;
     cli_engine_args engine;
 } args;
 
@@ -220,11 +221,13 @@ static size_t option_table(cli_option *t, args *a, hone_sampling *s)
 static int parse(const cli_command *self, int argc, char **argv, args *a,
                  hone_sampling *s, const char **model)
 {
-    cli_option table[MAX_RUN_OPTIONS], engine[4];
+    cli_option table[MAX_RUN_OPTIONS], grammar[4], engine[4];
     *a = (args){.n_max = -1, .n_logprob = -1};
     const size_t n = option_table(table, a, s);
-    const cli_group groups[] = {{table, n}, cli_engine_group(&a->engine, engine)};
-    return cli_parse(self, groups, 2, argc, argv, model, 0, 1);
+    const cli_group groups[] = {{table, n},
+                                cli_grammar_group(&a->grammar, grammar),
+                                cli_engine_group(&a->engine, engine)};
+    return cli_parse(self, groups, 3, argc, argv, model, 0, 1);
 }
 
 /* What can be wrong with the options before a model is there. */
@@ -237,6 +240,8 @@ static int check(const cli_command *self, args *a, hone_sampling *s)
         return cli_usage(self, "--system needs the template that --raw leaves out");
     if (ask && (a->raw || a->json))
         return cli_usage(self, "--raw and --json need a prompt");
+    if (cli_grammar_count(&a->grammar) > 1)
+        return cli_usage(self, "give one of --schema, --regex, --gbnf, --choices");
     if (a->n_logprob >= 0 && !a->json)
         return cli_usage(self, "--logprobs needs --json");
     if (a->n_logprob > MAX_LOGPROB)
@@ -269,6 +274,8 @@ static hone_status options_of_model(const cli_command *self, int argc, char **ar
         o->sampling.n_dry_breaker = a->dry_breaker.n;
     }
     HONE_TRY(parse_bias(a, &o->sampling, err));
+    if (cli_grammar_count(&a->grammar))
+        HONE_TRY(cli_grammar_compile(&o->grammar, &a->grammar, err));
     return hone_sampling_check(&o->sampling, hone_model_get_info(m)->n_vocab, err);
 }
 
@@ -296,6 +303,7 @@ static int run(const cli_command *self, int argc, char **argv)
         status = with_model(&a, &o, m, text, len, start);
     }
     hone_free(text);
+    hone_grammar_free(o.grammar);
     hone_model_close(m);
     return status;
 }

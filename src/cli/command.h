@@ -111,6 +111,18 @@ HONE_MUST_CHECK hone_status cli_model_open(hone_model **m, const char *name,
 /* SOURCE_DATE_EPOCH, where it is set: a clock that stands still for templates. */
 HONE_MUST_CHECK hone_status cli_fixed_clock(hone_chat_options *o, hone_error *err);
 
+/* -- grammars --------------------------------------------------------------------- */
+
+/* What texts must keep to; at most one of them is given. */
+typedef struct cli_grammar_args {
+    const char *schema, *regex, *gbnf, *choices; /* a file each but the expression */
+} cli_grammar_args;
+cli_group cli_grammar_group(cli_grammar_args *a, cli_option table[4]);
+int cli_grammar_count(const cli_grammar_args *a); /* how many are given */
+HONE_MUST_CHECK hone_status cli_grammar_compile(hone_grammar **g,
+                                                const cli_grammar_args *a,
+                                                hone_error *err);
+
 /* -- interrupts ------------------------------------------------------------------- */
 
 /* Ctrl-C and SIGTERM set a flag from here on instead of ending the program; a second one

@@ -66,6 +66,8 @@ static const http_route own_routes[] = {
     {HTTP_GET, "/metrics", get_metrics, false},
 };
 enum {
+    N_SEQUENCE = 16, /* answers at once */
+    N_OUTPUT = 64,
     N_OWN_ROUTE = sizeof own_routes / sizeof own_routes[0]
 };
 
@@ -115,10 +117,19 @@ static http_options http_options_of(const hone_server_options *o)
     };
 }
 
+/* Many answers, their guesses, and prompts that are scored give outputs in one step. */
+static void fill_engine_options(hone_engine_options *e)
+{
+    e->cache = true;
+    if (e->n_sequence == 0) e->n_sequence = N_SEQUENCE;
+    if (e->n_output == 0)
+        e->n_output = e->n_sequence > N_OUTPUT / 2 ? 2 * e->n_sequence : N_OUTPUT;
+}
+
 static hone_status start_engines(hone_server *s, hone_error *err)
 {
     hone_server_options *o = &s->options;
-    o->engine.cache = true;
+    fill_engine_options(&o->engine);
     HONE_TRY(hone_engine_new(&s->engine, s->model, &o->engine, err));
     s->engine_info = hone_engine_get_info(s->engine);
     HONE_TRY(hone_adapters_start(s, err));
@@ -126,6 +137,7 @@ static hone_status start_engines(hone_server *s, hone_error *err)
         const hone_engine_options draft = {.n_thread = o->engine.n_thread,
                                            .n_ctx = s->engine_info.n_ctx,
                                            .n_sequence = s->engine_info.n_sequence,
+                                           .cache = true,
                                            .kernels = o->engine.kernels,
                                            .interrupt = o->engine.interrupt,
                                            .interrupt_ctx = o->engine.interrupt_ctx};

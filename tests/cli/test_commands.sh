@@ -170,6 +170,17 @@ fails bench_names_bad_types 1 "kv type 'q9'" "$hone" bench "$data/models/llama.g
 "$hone" synth --preset smollm2-135m --type Q4_K --layers 1 -o "$dir/synth.gguf" 2>"$dir/err" && grep -q 'Q4_K by Q5_0' "$dir/err"
 ok synth_says_what_it_replaced $?
 says synth_runs '"tokens_per_s"' "$hone" bench "$dir/synth.gguf" --decode 2 --reps 1 --json
+for t in 0 1; do # noise that keeps to a grammar, chosen or drawn
+    "$hone" run "$dir/synth.gguf" --raw -p abc --regex '(yes|no), [0-9]{3}[.]' --temp $t --json >"$dir/out" 2>"$dir/err" &&
+        grep -qE '"text":"(yes|no), [0-9]{3}[.]","tokens".*"finish_reason":"stop"' "$dir/out"
+    ok "run_keeps_to_a_grammar_$t" $?
+done
+printf '{"enum": ["left", "right"]}' >"$dir/schema.json"
+"$hone" run "$dir/synth.gguf" --raw -p abc --schema "$dir/schema.json" >"$dir/out" 2>"$dir/err" &&
+    python3 -c 'import json, sys; sys.exit(json.load(sys.stdin) not in ("left", "right"))' <"$dir/out"
+ok run_keeps_to_a_schema $?
+fails run_names_bad_grammars 1 "'(' without ')'" "$hone" run "$dir/synth.gguf" -p x --raw --regex 'a('
+fails run_takes_one_grammar 2 'give one of --schema' "$hone" run x -p y --regex a --gbnf b
 rm -f "$dir/synth.gguf"
 says synth_lists_presets 'olmoe-1b-7b' "$hone" synth --list
 fails synth_needs_its_options 2 'expected --preset, --type and --output' "$hone" synth --preset smollm2-135m
