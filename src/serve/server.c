@@ -10,6 +10,7 @@
 #include "serve/metrics.h"
 #include "serve/request_log.h"
 #include "serve/server.h"
+#include "serve/trace.h"
 
 /* -- routes ------------------------------------------------------------------------ */
 
@@ -95,6 +96,12 @@ static void on_done(void *ctx, const http_exchange *x, int status, size_t bytes,
 }
 
 /* -- life -------------------------------------------------------------------------- */
+
+void hone_server_warn(const hone_server *s, const char *text)
+{
+    const hone_server_options *o = &s->options;
+    if (o->log) hone_log_warning(o->log, o->log_ctx, o->log_json, text);
+}
 
 static http_options http_options_of(const hone_server_options *o)
 {
@@ -197,7 +204,10 @@ hone_status hone_server_new(hone_server **out, const hone_model *model,
     s->name = o->alias ? o->alias : hone_model_get_info(model)->name;
     s->created = (int64_t)time(NULL);
     atomic_init(&s->n_stop, 0);
-    hone_status status = start_engines(s, err);
+    s->traces = hone_alloc_zero(1, sizeof *s->traces);
+    hone_status status = s->traces
+                             ? start_engines(s, err)
+                             : hone_fail(err, HONE_E_NOMEM, "serve: out of memory");
     if (!status) status = hone_metrics_new(&s->metrics, s->name, &s->engine_info, err);
     if (!status) status = start_http(s, err);
     if (!status) status = start_engine_thread(s, err);
@@ -219,6 +229,8 @@ void hone_server_free(hone_server *s)
     }
     hone_scheduler_free(s->scheduler);
     http_server_free(s->http);
+    if (s->traces) hone_trace_ring_release(s->traces);
+    hone_free(s->traces);
     hone_metrics_free(s->metrics);
     hone_engine_free(s->draft_engine);
     hone_engine_free(s->engine);
