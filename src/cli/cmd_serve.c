@@ -12,16 +12,18 @@
 enum {
     MAX_KEYS = 1024,
     MAX_SECRETS = 1 << 20,
-    N_OWN_OPTION = 28,
+    N_OWN_OPTION = 30,
     DEFAULT_PORT = 8080
 };
 
+#define DISK_BYTES ((uint64_t)4 << 30)
+
 typedef struct args {
     const char *host, *alias, *key_file, *log, *tls_cert, *tls_key, *cors_origin;
-    const char *draft, *session_dir, *pooling, *template_file, *config;
+    const char *draft, *disk_dir, *session_dir, *pooling, *template_file, *config;
     int port, max_sequence, queue, n_draft, drain_s, ping_s;
     int max_connections, header_s, idle_s, stall_s;
-    uint64_t kv_bytes, max_body, max_header, max_output;
+    uint64_t kv_bytes, disk_bytes, max_body, max_header, max_output;
     cli_list lora;
     cli_engine_args engine;
 } args;
@@ -57,6 +59,10 @@ static void set_options(args *a, cli_option out[N_OWN_OPTION])
         {"queue", 0, CLI_INT, &a->queue, "N", "requests that may wait; default 256"},
         {"kv-bytes", 0, CLI_BYTES, &a->kv_bytes, "BYTES",
          "memory of keys and values; K, M, G"},
+        {"disk-dir", 0, CLI_STR, &a->disk_dir, "DIR",
+         "pages that give way go to a file there and come back"},
+        {"disk-bytes", 0, CLI_BYTES, &a->disk_bytes, "BYTES",
+         "of that file; K, M, G; default 4G"},
         {"session-dir", 0, CLI_STR, &a->session_dir, "DIR",
          "keep named sessions there"},
         {"pooling", 0, CLI_STR, &a->pooling, "P", "of embeddings: mean, last"},
@@ -237,6 +243,8 @@ static hone_server_options server_options(const args *a, const opened *o)
     s.engine.interrupt = NULL; /* a signal drains; it does not end steps */
     s.engine.kv_bytes = a->kv_bytes;
     s.engine.n_sequence = a->max_sequence;
+    s.engine.disk_dir = a->disk_dir;
+    s.engine.disk_bytes = a->disk_bytes ? a->disk_bytes : DISK_BYTES;
     s.pooling = a->pooling && strcmp(a->pooling, "last") == 0 ? HONE_POOLING_LAST
                                                               : HONE_POOLING_MEAN;
     return s;

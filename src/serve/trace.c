@@ -21,8 +21,8 @@ static void put_prompt(hone_buf *b, const hone_server *s, const hone_tokens *ids
 {
     char *text = NULL;
     size_t len = 0;
-    if (s->tokenizer && hone_tokenizer_decode(s->tokenizer, ids->id, ids->len, 0, &text,
-                                              &len, NULL))
+    if (s->tokenizer &&
+        hone_tokenizer_decode(s->tokenizer, ids->id, ids->len, 0, &text, &len, NULL))
         text = NULL;
     hone_buf_append_str(b, "{\"text\":");
     if (text)
@@ -104,20 +104,29 @@ static void put_event(hone_buf *b, const hone_event *e)
         hone_buf_printf(b, "\"start\",\"prompt_tokens\":%zu,\"cached_tokens\":%zu",
                         e->stats->n_prompt, e->stats->n_reused);
         return;
-    case HONE_EVENT_PROMPT: put_piece(b, e, "prompt_token"); return;
-    case HONE_EVENT_PIECE: put_piece(b, e, "token"); return;
+    case HONE_EVENT_PROMPT:
+        put_piece(b, e, "prompt_token");
+        return;
+    case HONE_EVENT_PIECE:
+        put_piece(b, e, "token");
+        return;
     case HONE_EVENT_ANSWER:
         hone_buf_printf(b, "\"answer\",\"answer\":%d,\"finish\":\"%s\",\"stop\":",
                         e->answer, finish[e->finish]);
         hone_put_text(b, e->stop);
         return;
-    case HONE_EVENT_EMBEDDING: hone_buf_append_str(b, "\"embedding\""); return;
+    case HONE_EVENT_EMBEDDING:
+        hone_buf_append_str(b, "\"embedding\"");
+        return;
     case HONE_EVENT_STEP:
-        hone_buf_printf(b, "\"step\",\"answer\":%d,\"rows\":%zu,\"step_rows\":%zu,"
-                           "\"step_ms\":%.3f",
+        hone_buf_printf(b,
+                        "\"step\",\"answer\":%d,\"rows\":%zu,\"step_rows\":%zu,"
+                        "\"step_ms\":%.3f",
                         e->answer, e->n_row, e->n_step_row, e->step_s * 1e3);
         return;
-    case HONE_EVENT_END: put_end(b, e); return;
+    case HONE_EVENT_END:
+        put_end(b, e);
+        return;
     }
 }
 
