@@ -3,7 +3,7 @@ B ?= build/release
 PROMPT ?= In two sentences: why is the sky blue?
 MESON = tools/meson.sh
 
-.PHONY: help all setup run test test-arm check asan tsan valgrind fuzz bench fmt fmt-check tidy \
+.PHONY: help all setup run test test-clients test-arm check asan tsan valgrind fuzz bench fmt fmt-check tidy \
         layers shape headers symbols banned oracle clean
 
 all: setup ## build the library and the program: build/release/hone
@@ -15,6 +15,8 @@ run: all ## build, get the default model, answer a prompt; in a terminal go on a
 	@$(B)/hone run -i -p "$(PROMPT)"
 test: all ## build and run every test
 	@tools/test.sh $(B)
+test-clients: all ## Python's openai, anthropic and lm-eval clients against `hone serve`
+	@tools/test_clients.sh $(B)/hone
 test-arm: setup ## cross-compile for ARM, run the tests under qemu-user
 	@tools/test_arm.sh
 check: fmt-check layers shape headers symbols banned ## what CI runs besides the tests
@@ -43,7 +45,7 @@ shape: ## lengths of functions and files
 	@tools/check_shape.sh
 headers: ## every header compiles alone
 	@tools/check_headers.sh
-symbols: all ## every external symbol begins with hone_ or tpl_
+symbols: all ## every external symbol begins with hone_, tpl_ or http_
 	@tools/check_symbols.sh $(B)/libhone.a
 banned: ## calls that library code does without
 	@tools/check_banned.sh

@@ -71,6 +71,32 @@ HONE_API HONE_MUST_CHECK hone_status hone_grammar_from_gbnf(hone_grammar **out,
                                                             size_t len,
                                                             hone_error *err);
 
+/* A grammar of parts, for what surrounds a schema: the marks of a tool call, reasoning
+ * before an answer.  A tree of at most 32 levels; strings are borrowed for the call. */
+typedef enum hone_grammar_part_kind {
+    HONE_PART_TEXT,     /* these bytes, valid UTF-8 */
+    HONE_PART_UNTIL,    /* any valid UTF-8 up to and with the first of these bytes */
+    HONE_PART_SCHEMA,   /* the source of hone_grammar_from_schema */
+    HONE_PART_REGEX,    /* of hone_grammar_from_regex */
+    HONE_PART_GBNF,     /* of hone_grammar_from_gbnf */
+    HONE_PART_SEQUENCE, /* the children, one after another */
+    HONE_PART_CHOICE,   /* one of the children */
+    HONE_PART_REPEAT    /* the children in sequence, min to max times; max 0: any */
+} hone_grammar_part_kind;
+
+typedef struct hone_grammar_part {
+    hone_grammar_part_kind kind;
+    const char *text; /* the first five kinds: [len] */
+    size_t len;
+    const struct hone_grammar_part *child; /* the others: [n_child] */
+    size_t n_child;
+    unsigned min, max;
+} hone_grammar_part;
+
+/* E_INVALID: nested too deeply, a child missing, min above max. */
+HONE_API HONE_MUST_CHECK hone_status hone_grammar_from_parts(
+    hone_grammar **out, const hone_grammar_part *root, hone_error *err);
+
 HONE_API void
 hone_grammar_free(hone_grammar *g); /* NULL is fine; states keep it alive */
 

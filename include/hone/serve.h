@@ -9,7 +9,7 @@
  *
  * docs/serving.md has the endpoints and what each field does.
  *
- * Threads: run takes the calling thread for the network and starts one for the engine;
+ * Threads: new starts one for the engine, run takes the calling thread for the network;
  * stop from any thread, and from a signal handler. */
 #ifndef HONE_SERVE_H
 #define HONE_SERVE_H

@@ -110,8 +110,7 @@ static bool parse_float(const char *s, float *out)
     return end != s && *end == '\0' && errno == 0 && isfinite(*out);
 }
 
-/* Store a value; false if it does not fit the type. */
-static bool store(const cli_option *o, const char *text)
+bool cli_store(const cli_option *o, const char *text)
 {
     uint64_t n;
     switch (o->type) {
@@ -217,7 +216,7 @@ int cli_parse(const cli_command *cmd, const cli_group *groups, size_t n_group, i
         if (code == 'h' || code == HELP_CODE) return print_help(cmd, groups, n_group);
         const cli_option *o = option_of(all, n, code);
         if (!o) return refuse(cmd, all, code, argv);
-        if (!store(o, optarg)) return bad_value(cmd, o);
+        if (!cli_store(o, optarg)) return bad_value(cmd, o);
     }
     for (int i = 0; i < n_max; i++) {
         positional[i] = optind + i < argc ? argv[optind + i] : NULL;

@@ -71,6 +71,9 @@ typedef struct cli_group {
 int cli_parse(const cli_command *cmd, const cli_group *groups, size_t n_group, int argc,
               char **argv, const char **positional, int n_min, int n_max);
 
+/* Store a value; false if it does not fit the type. */
+bool cli_store(const cli_option *o, const char *text);
+
 /* "hone: NAME: text" on stderr; returns 2. */
 int cli_usage(const cli_command *cmd, const char *fmt, ...) HONE_PRINTF(2, 3);
 

@@ -7,12 +7,12 @@
 
 extern const cli_command cli_cmd_run, cli_cmd_tokens, cli_cmd_show, cli_cmd_list,
     cli_cmd_pull, cli_cmd_rm, cli_cmd_plan, cli_cmd_render, cli_cmd_dump,
-    cli_cmd_doctor, cli_cmd_bench, cli_cmd_synth, cli_cmd_grammar;
+    cli_cmd_doctor, cli_cmd_bench, cli_cmd_synth, cli_cmd_grammar, cli_cmd_serve;
 
 static const cli_command *const commands[] = {
-    &cli_cmd_run,   &cli_cmd_pull,   &cli_cmd_list,    &cli_cmd_rm,   &cli_cmd_show,
-    &cli_cmd_plan,  &cli_cmd_tokens, &cli_cmd_render,  &cli_cmd_dump, &cli_cmd_doctor,
-    &cli_cmd_bench, &cli_cmd_synth,  &cli_cmd_grammar,
+    &cli_cmd_run,   &cli_cmd_pull,   &cli_cmd_list,    &cli_cmd_rm,    &cli_cmd_show,
+    &cli_cmd_plan,  &cli_cmd_tokens, &cli_cmd_render,  &cli_cmd_dump,  &cli_cmd_doctor,
+    &cli_cmd_bench, &cli_cmd_synth,  &cli_cmd_grammar, &cli_cmd_serve,
 };
 enum {
     N_COMMAND = sizeof commands / sizeof commands[0]

@@ -55,8 +55,10 @@ static hone_status choose_budget(hone_engine *e, int n_full, hone_error *err)
         size_t bytes;
         if (!hone_mul_size(pages * page, (size_t)n_full, &bytes)) bytes = SIZE_MAX / 2;
         o->kv_bytes = bytes;
+        /* one sequence of the length that was asked for is always taken at its word */
         const uint64_t half = hone_machine_available_bytes() / 2;
-        if (!ctx_given && o->kv_bytes > half) o->kv_bytes = half > page ? half : page;
+        const uint64_t least = ctx_given ? pages * page : page;
+        if (o->kv_bytes > half) o->kv_bytes = half > least ? half : least;
     }
     const uint64_t fit = o->kv_bytes / page * len;
     if (fit < (uint64_t)o->n_ctx) {

@@ -710,6 +710,17 @@ static void take_result(hone_scheduler *s, hone_task *t, double step_s)
 
 /* -- the step --------------------------------------------------------------------- */
 
+static void count_step(hone_scheduler *s)
+{
+    int bucket = 0;
+    while (bucket + 1 < HONE_STEP_BUCKETS && ((size_t)1 << bucket) < s->n_row) {
+        bucket++;
+    }
+    s->total.step_rows[bucket]++;
+    s->total.n_step++;
+    s->total.n_row += s->n_row;
+}
+
 static void run_step(hone_scheduler *s)
 {
     hone_error err;
@@ -730,8 +741,7 @@ static void run_step(hone_scheduler *s)
         take_result(s, s->item_task[i], step_s);
     }
     learn_cost(s, step_s);
-    s->total.n_step++;
-    s->total.n_row += s->n_row;
+    count_step(s);
 }
 
 static void publish_stats(hone_scheduler *s)

@@ -91,4 +91,9 @@ struct hone_grammar {
 HONE_MUST_CHECK hone_status hone_gbnf_expr(hone_exprs *x, const char *text, size_t len,
                                            hone_expr *out, hone_error *err);
 
+/* parts.c */
+HONE_MUST_CHECK hone_status hone_parts_expr(hone_exprs *x,
+                                            const hone_grammar_part *root,
+                                            hone_expr *out, hone_error *err);
+
 #endif

@@ -9,11 +9,10 @@
  *         http_reply(x, 200, "application/json", body, len);
  *     }
  *
- * What libevent's evhttp leaves open is closed here, in one file: limits on headers,
- * body, connections and output, keys, two Content-Length lines, readers that are slow,
- * clients that vanish, draining.  A handler either replies at once or keeps the exchange
- * and replies later, also in parts (a stream); until then the exchange lives, even if its
- * client is gone.
+ * All limits are kept below this interface: on heads, bodies, connections and output,
+ * keys, malformed and ambiguous requests, readers that are slow, clients that vanish,
+ * draining.  A handler either replies at once or keeps the exchange and replies later,
+ * also in parts (a stream); until then the exchange lives, even if its client is gone.
  *
  * Threads: everything belongs to the loop's thread, but for http_post and
  * http_server_stop. */
@@ -45,7 +44,9 @@ typedef struct http_route {
     bool open; /* needs no key */
 } http_route;
 
-typedef struct http_options { /* zero: the default */
+#define HTTP_CLIENT_GONE 499 /* in logs and metrics only */
+
+typedef struct http_options { /* zero: the default; strings are borrowed */
     const char *host;         /* 127.0.0.1; "unix:PATH" is a socket */
     int port;                 /* 0: a free one */
     const char *const *key;   /* [n_key]; with one, routes that are not open need it */
@@ -56,9 +57,12 @@ typedef struct http_options { /* zero: the default */
     size_t max_body;                /* 32 MiB */
     size_t max_output;              /* of one connection, 256 KiB: then it is full */
     int max_connections;            /* 512 */
-    int header_s, idle_s; /* seconds for a request to come in: 10; for the next: 75 */
+    /* Seconds for a request to come in, 10, its body earning one more with every 16 KiB;
+     * for the next one to begin, 75. */
+    int header_s, idle_s;
     int stall_s; /* seconds without progress of a full output: 30, then dropped */
-    /* A reply ended, for logs and metrics.  May be NULL. */
+    /* A reply ended, for logs and metrics; status HTTP_CLIENT_GONE where nobody was there
+     * to get it.  x is still valid.  May be NULL. */
     void (*done)(void *ctx, const http_exchange *x, int status, size_t bytes,
                  double seconds);
 } http_options;
@@ -70,18 +74,22 @@ HONE_MUST_CHECK hone_status http_server_new(http_server **out, const http_option
 void http_server_free(http_server *s); /* NULL is fine; open exchanges are closed */
 const char *http_server_url(const http_server *s); /* "http://127.0.0.1:8080" */
 void http_server_run(http_server *s);
-/* From any thread: run returns when no exchange is open, or after `drain_s` seconds.  New
- * connections are refused; requests on open ones get 503 with Retry-After. */
+/* From any thread and from signal handlers: run returns when no exchange is open, or after
+ * `drain_s` seconds; 0 ends it at once.  New connections are refused; requests on open
+ * ones get 503 with Retry-After, but for open routes.  Exchanges that are left are told
+ * that their client is gone; what is posted from then on runs inside http_server_free. */
 void http_server_stop(http_server *s, int drain_s);
 bool http_server_is_draining(const http_server *s);
 
-/* Run fn on the loop's thread, soon; from any thread. */
+/* Run fn on the loop's thread, soon, in the order of the posts; from any thread.
+ * E_NOMEM. */
 HONE_MUST_CHECK hone_status http_post(http_server *s, void (*fn)(void *), void *arg,
                                       hone_error *err);
 
-/* -- the request ------------------------------------------------------------------ */
+/* -- the request ------------------------------------------------------------------- */
 
 http_method http_get_method(const http_exchange *x);
+const char *http_get_verb(const http_exchange *x); /* as it came: "HEAD", "PUT" */
 const char *http_get_path(const http_exchange *x); /* decoded, no query */
 const char *http_get_header(const http_exchange *x, const char *name); /* or NULL */
 const char *http_get_query(const http_exchange *x, const char *name);  /* or NULL */
@@ -89,9 +97,16 @@ const char *http_get_body(const http_exchange *x, size_t *len); /* NUL-terminate
 const char *
 http_get_id(const http_exchange *x); /* the client's x-request-id, or ours */
 
-/* -- the reply -------------------------------------------------------------------- */
+/* What a handler leaves for the log; the exchange's, zero at first. */
+typedef struct http_note {
+    size_t n_prompt, n_cached, n_generated; /* tokens */
+    const char *finish; /* a constant; NULL: nothing was generated */
+} http_note;
+http_note *http_get_note(http_exchange *x);
 
-/* A header of the reply, before it begins. */
+/* -- the reply --------------------------------------------------------------------- */
+
+/* A header of the reply, before it begins.  A value with a line end is left out. */
 void http_set_header(http_exchange *x, const char *name, const char *value);
 
 /* The whole reply; x is gone. */
@@ -99,10 +114,12 @@ void http_reply(http_exchange *x, int status, const char *type, const void *body
                 size_t len);
 
 /* A reply in parts: begin, any number of writes (each is sent at once), end; x is gone
- * after end. */
+ * after end.  A write may call watch.full, never watch.gone. */
 void http_stream_begin(http_exchange *x, int status, const char *type);
 void http_stream_write(http_exchange *x, const void *data, size_t len);
 void http_stream_end(http_exchange *x);
+/* A stream that was silent for so many seconds gets `text`, a constant. */
+void http_stream_ping(http_exchange *x, int seconds, const char *text);
 bool http_stream_begun(const http_exchange *x);
 
 /* For an exchange that is kept.  gone: the client left, or was dropped because it did not

@@ -35,7 +35,7 @@ says() {
 
 says help_lists_commands 'answer a prompt' "$hone" --help
 says version_is_printed 'hone ' "$hone" --version
-for c in run pull list rm show plan tokens render dump doctor bench synth grammar; do
+for c in run pull list rm show plan tokens render dump doctor bench synth grammar serve; do
     says "help_of_$c" "usage: hone $c" "$hone" "$c" --help
 done
 says help_takes_a_command 'usage: hone show' "$hone" help show
@@ -76,6 +76,38 @@ printf '{"items":{"uniqueItems":true}}' >"$dir/bad.json"
 printf '"{\\"a\\": 1}"\n"{\\"a\\": x}"\n"{\\"a\\": 1"\n' >"$dir/texts.jsonl"
 says grammar_compiles '{"ok":true,"states":' "$hone" grammar --schema "$dir/s.json"
 fails grammar_names_place_and_keyword 1 "/items: 'uniqueItems'" "$hone" grammar --schema "$dir/bad.json"
+if "$hone" serve --help | grep -q -- --config; then
+    # config NAME STATUS TEXT YAML: what the server says about a config file.
+    config() {
+        printf -- "$4" >"$dir/serve.yaml"
+        fails "$1" "$2" "$3" "$hone" serve "$data/models/llama.gguf" --config "$dir/serve.yaml"
+    }
+    config config_names_unknown_keys 1 "serve.yaml: line 3: unknown key 'prot'" '# comment\nport: 0\nprot: 1\n'
+    config config_names_bad_values 1 "line 2: port: expected N, found 'x'" 'host: 127.0.0.1\nport: x\n'
+    config config_refuses_a_key_twice 1 "line 2: a second 'port'" 'port: 1\nport: 2\n'
+    config config_is_a_mapping 1 'serve.yaml: line 1: Expecting MAPPING' '- port\n'
+    config config_has_lists 1 'expected NAME=PATH' 'lora: [nothing]\n'
+    config config_is_checked_as_options_are 2 'option --log: expected text' 'log: xml\n'
+    config config_does_not_name_configs 1 "unknown key 'config'" 'config: x\n'
+    fails config_must_exist 1 'open /nope' "$hone" serve x --config /nope
+    fails key_file_needs_a_key 1 'no key in it' "$hone" serve "$data/models/llama.gguf" --api-key-file /dev/null
+    fails tls_needs_both_files 2 'need each other' "$hone" serve x --tls-cert y
+    fails address_must_be_there 1 'listen on 203.0.113.1 port 9' "$hone" serve "$data/models/llama.gguf" --host 203.0.113.1 --port 9
+    # the command line wins over the file; SIGTERM ends an idle server at once, with 0
+    printf 'port: 70000\nlog: json\nalias: tiny\n' >"$dir/serve.yaml"
+    "$hone" serve "$data/models/llama.gguf" --config "$dir/serve.yaml" --port 0 2>"$dir/serve.err" &
+    server=$!
+    i=0
+    until grep -q '^hone: serving on http://127.0.0.1:' "$dir/serve.err" || [ $i = 300 ]; do
+        sleep 0.1
+        i=$((i + 1))
+    done
+    grep -q '^hone: serving on http://127.0.0.1:' "$dir/serve.err"
+    ok serve_says_where $?
+    kill -TERM $server
+    wait $server
+    ok serve_ends_by_sigterm $?
+fi
 fails grammar_wants_one_source 2 'give one of' "$hone" grammar --schema "$dir/s.json" --regex a
 "$hone" grammar --schema "$dir/s.json" --jsonl <"$dir/texts.jsonl" | cut -d, -f1,2 >"$dir/out"
 printf '{"accepted":true,"rejected_at":null\n{"accepted":false,"rejected_at":6\n{"accepted":false,"rejected_at":null\n' | cmp -s - "$dir/out"

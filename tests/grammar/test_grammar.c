@@ -167,6 +167,63 @@ static void gbnf_accepts_its_texts(void **state)
     }
 }
 
+/* The expected answers are worked out by hand. */
+static void parts_join_marks_and_schemas(void **state)
+{
+#define PART(k, s)                                                                     \
+    {                                                                                  \
+        .kind = HONE_PART_##k, .text = s, .len = sizeof(s) - 1                         \
+    }
+    const hone_grammar_part think[] = {PART(TEXT, "<t>"), PART(UNTIL, "</t>"),
+                                       PART(REGEX, "\n*")};
+    const hone_grammar_part call[] = {PART(TEXT, "<c>"),
+                                      PART(SCHEMA, "{\"type\":"
+                                                   "\"integer\"}"),
+                                      PART(TEXT, "</c>")};
+    const hone_grammar_part either[] = {
+        {.kind = HONE_PART_REPEAT, .child = call, .n_child = 3, .min = 1, .max = 2},
+        PART(GBNF, "root ::= \"(\" root \")\" | \"x\"")};
+    const hone_grammar_part all[] = {
+        {.kind = HONE_PART_REPEAT, .child = think, .n_child = 3, .max = 1},
+        {.kind = HONE_PART_CHOICE, .child = either, .n_child = 2}};
+#undef PART
+    static const struct {
+        const char *text;
+        bool ok;
+    } cases[] = {
+        {"<c>12</c>", true},
+        {"<c>1</c><c>2</c>", true},
+        {"<c>1</c><c>2</c><c>3</c>", false},
+        {"((x))", true},
+        {"((x)", false},
+        {"", false},
+        {"<t>a < b </ \xC3\xA9</t>\n\nx", true},
+        {"<t></t>x", true},
+        {"<t>a</t></t>x", false}, /* the first mark ends it */
+        {"<t>\xC3</t>x", false},  /* half a character */
+        {"<t>x", false},
+        {"<t>a</t><t>b</t>x", false},
+    };
+    hone_error err;
+    hone_grammar *g;
+    (void)state;
+    const hone_grammar_part root = {
+        .kind = HONE_PART_SEQUENCE, .child = all, .n_child = 2};
+    assert_ok(hone_grammar_from_parts(&g, &root, &err));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (accepts(g, cases[i].text, strlen(cases[i].text)) != cases[i].ok)
+            fail_msg("%s", cases[i].text);
+    }
+    hone_grammar_free(g);
+    const hone_grammar_part broken = {
+        .kind = HONE_PART_SCHEMA, .text = "{\"type\":\"nothing\"}", .len = 18};
+    assert_fails(hone_grammar_from_parts(&g, &broken, &err), HONE_E_FORMAT, "type");
+    const hone_grammar_part empty = {.kind = HONE_PART_CHOICE};
+    assert_fails(hone_grammar_from_parts(&g, &empty, &err), HONE_E_UNSUPPORTED, "");
+    const hone_grammar_part crossed = {.kind = HONE_PART_REPEAT, .min = 3, .max = 2};
+    assert_fails(hone_grammar_from_parts(&g, &crossed, &err), HONE_E_INVALID, "min 3");
+}
+
 static void choices_accept_only_choices(void **state)
 {
     (void)state;
@@ -593,6 +650,7 @@ int main(void)
         cmocka_unit_test(accepts_what_the_validator_accepts),
         cmocka_unit_test(regex_matches_whole_texts),
         cmocka_unit_test(gbnf_accepts_its_texts),
+        cmocka_unit_test(parts_join_marks_and_schemas),
         cmocka_unit_test(choices_accept_only_choices),
         cmocka_unit_test(white_space_is_a_blank_or_an_indented_line),
         cmocka_unit_test(refusals_name_the_place),
