@@ -51,6 +51,10 @@ typedef struct hone_engine_options { /* zero: the default */
                              up to disk_bytes, and come back without being computed */
     uint64_t disk_bytes;
     int page_len; /* positions of a page; default 32 */
+    /* Where to keep the weights as the kernels read them, about as large as the model's
+     * file: written at the first start, taken from there at later ones; replaced when the
+     * model has changed, not used when it is damaged. */
+    const char *packed_file;
     /* Asked between steps; true ends the call with HONE_E_CANCELLED.  May be NULL. */
     bool (*interrupt)(void *ctx);
     void *interrupt_ctx;
@@ -75,6 +79,8 @@ typedef struct hone_engine_info {
         kv_bytes_cached; /* pages of the prefix cache alone, given up when needed */
     uint64_t disk_bytes_used; /* cached pages on disk */
     uint64_t step_bytes;
+    bool packed_kept;           /* the packed weights came from packed_file */
+    const char *packed_warning; /* why they could not be written there, or NULL */
 } hone_engine_info;
 HONE_API hone_engine_info hone_engine_get_info(const hone_engine *e);
 HONE_API const hone_model *hone_engine_model(const hone_engine *e);

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/size.h"
+#include "base/sum.h"
 
 enum {
     MAX_NAME = 1024,
@@ -510,4 +511,15 @@ void hone_gguf_close(hone_gguf *g)
     hone_file_release(&g->file);
     hone_free(g->name);
     hone_free(g);
+}
+
+uint64_t hone_gguf_stamp(const hone_gguf *g)
+{
+    const uint64_t own[] = {g->size, (uint64_t)g->file.changed_ns};
+    uint64_t sum = hone_sum64(HONE_SUM_START, own, sizeof own);
+    for (size_t i = 1; i < g->n_shard; i++) {
+        const uint64_t shard = hone_gguf_stamp(g->shard[i]); /* one level */
+        sum = hone_sum64(sum, &shard, sizeof shard);
+    }
+    return sum;
 }

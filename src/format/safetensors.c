@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "base/sum.h"
 
 #define MAX_INDEX_BYTES ((size_t)256 << 20)
 
@@ -441,4 +442,14 @@ const char *hone_safetensors_unsupported(const hone_safetensors *s, const char *
 size_t hone_safetensors_file_bytes(const hone_safetensors *s)
 {
     return s->bytes;
+}
+
+uint64_t hone_safetensors_stamp(const hone_safetensors *s)
+{
+    uint64_t sum = HONE_SUM_START;
+    for (size_t i = 0; i < s->n_file; i++) {
+        const uint64_t own[] = {s->file[i].size, (uint64_t)s->file[i].changed_ns};
+        sum = hone_sum64(sum, own, sizeof own);
+    }
+    return sum;
 }

@@ -138,6 +138,8 @@ static hone_status start_engines(hone_server *s, hone_error *err)
     hone_server_options *o = &s->options;
     fill_engine_options(&o->engine);
     HONE_TRY(hone_engine_new(&s->engine, s->model, &o->engine, err));
+    const char *packed = hone_engine_get_info(s->engine).packed_warning;
+    if (packed) hone_server_warn(s, packed);
     s->engine_info = hone_engine_get_info(s->engine);
     HONE_TRY(hone_adapters_start(s, err));
     if (o->draft) {
