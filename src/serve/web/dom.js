@@ -1,7 +1,8 @@
 /* dom.js - elements from names and texts.  No markup is ever parsed, so text stays text. */
 
 /* el("button", {class: "x", onclick: f, disabled: true}, "Copy"): attributes by name,
- * handlers by "on...", booleans as HTML has them; children are nodes and strings. */
+ * handlers by "on...", booleans as HTML has them; children are nodes, strings, and lists of
+ * them. */
 export function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -9,8 +10,16 @@ export function el(name, attributes = {}, ...children) {
     else if (value === true) node.setAttribute(key, "");
     else if (value !== false && value !== null) node.setAttribute(key, value);
   }
-  node.append(...children);
+  append(node, children);
   return node;
+}
+
+/* Lists may be long: they are never arguments of one call. */
+export function append(node, children) {
+  for (const child of children) {
+    if (Array.isArray(child)) append(node, child);
+    else node.append(child);
+  }
 }
 
 export const $ = (id) => document.getElementById(id);

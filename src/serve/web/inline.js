@@ -21,8 +21,8 @@ export function webAddress(text) {
   }
 }
 
-function link(address, ...children) {
-  return el("a", {href: address, rel: "noopener noreferrer", target: "_blank"}, ...children);
+function link(address, children) {
+  return el("a", {href: address, rel: "noopener noreferrer", target: "_blank"}, children);
 }
 
 class Inline {
@@ -113,7 +113,7 @@ class Inline {
       const open = this.out[place];
       const used = Math.min(2, count, open.count);
       const name = char === "~" ? "del" : used === 2 ? "strong" : "em";
-      const node = el(name, {}, ...this.cut(place + 1));
+      const node = el(name, {}, this.cut(place + 1));
       open.count -= used;
       count -= used;
       if (open.count === 0) this.cut(place);
@@ -150,8 +150,8 @@ class Inline {
       this.at++;
       return;
     }
-    const node = link(address, ...this.cut(place).slice(1));
-    for (const inner of node.querySelectorAll("a")) inner.replaceWith(...inner.childNodes);
+    const node = link(address, this.cut(place).slice(1));
+    for (const inner of node.querySelectorAll("a")) inner.replaceWith(inner.textContent);
     if (node.textContent === "") node.append(address);
     this.push(node);
     this.at = found[1];
@@ -160,7 +160,7 @@ class Inline {
   address() {
     const whole = this.match(/<(https?:\/\/[^\s<>]{1,2000})>/iy);
     if (whole && webAddress(whole[1])) {
-      this.push(link(webAddress(whole[1]), whole[1]));
+      this.push(link(webAddress(whole[1]), [whole[1]]));
       this.at += whole[0].length;
       return true;
     }
@@ -173,7 +173,7 @@ class Inline {
       bare = bare.slice(0, -1).replace(trimmed, "");
     const address = webAddress(bare);
     if (!address) return false;
-    this.push(link(address, bare));
+    this.push(link(address, [bare]));
     this.at += bare.length;
     return true;
   }

@@ -5,7 +5,7 @@
  * the last one is drawn anew as it grows.  A fence grows by text alone.  A block beyond
  * LONG is drawn anew only after it grew by a sixteenth, and shows what came since as plain
  * text, so that the work stays proportional to the answer. */
-import {copyButton, el} from "./dom.js";
+import {append, copyButton, el} from "./dom.js";
 import {inline} from "./inline.js";
 
 const LONG = 8192;
@@ -102,7 +102,7 @@ class Blocks {
 
   /* The page's own headings are h1 to h3. */
   pushHeading(level, text) {
-    this.out.push(el(`h${Math.min(6, level + 3)}`, {class: `level${level}`}, ...inline(text)));
+    this.out.push(el(`h${Math.min(6, level + 3)}`, {class: `level${level}`}, inline(text)));
   }
 
   rule() {
@@ -117,7 +117,7 @@ class Blocks {
       if (!QUOTE.test(line) && (isBlockStart(line) || isMarker(line))) break;
       body.push(line.replace(/^ {0,3}> ?/, ""));
     }
-    this.out.push(el("blockquote", {}, ...this.nested(body)));
+    this.out.push(el("blockquote", {}, this.nested(body)));
   }
 
   list() {
@@ -155,7 +155,7 @@ class Blocks {
     }
     const start = first[3] === undefined || first[3] === "1" ? null : first[3];
     this.out.push(el(first[2] ? "ul" : "ol", {start},
-      ...items.map((body) => el("li", {}, ...this.item(body, !loose)))));
+      items.map((body) => el("li", {}, this.item(body, !loose)))));
   }
 
   item(body, tight) {
@@ -164,7 +164,7 @@ class Blocks {
     body[0] = body[0].slice(4);
     const done = task[1] !== " ";
     return [el("span", {role: "img", "aria-label": done ? "done" : "to do"}, done ? "☑ " : "☐ "),
-      ...this.nested(body, tight)];
+      this.nested(body, tight)];
   }
 
   /* "| a | b |" as cells. */
@@ -187,8 +187,8 @@ class Blocks {
     const head = Blocks.cells(this.lines[this.at]);
     const sides = Blocks.cells(this.lines[this.at + 1]).map((c) =>
       c.endsWith(":") ? (c.startsWith(":") ? "center" : "right") : null);
-    const row = (name, cells) => el("tr", {}, ...head.map((_, i) =>
-      el(name, {class: sides[i]}, ...inline(cells[i] ?? ""))));
+    const row = (name, cells) => el("tr", {}, head.map((_, i) =>
+      el(name, {class: sides[i]}, inline(cells[i] ?? ""))));
     const body = [];
     for (this.at += 2; this.at < this.lines.length; this.at++) {
       const line = this.lines[this.at];
@@ -196,7 +196,7 @@ class Blocks {
       body.push(row("td", Blocks.cells(line)));
     }
     this.out.push(el("div", {class: "table", tabindex: "0", role: "region", "aria-label": "table"},
-      el("table", {}, el("thead", {}, row("th", head)), el("tbody", {}, ...body))));
+      el("table", {}, el("thead", {}, row("th", head)), el("tbody", {}, body))));
   }
 
   paragraph() {
@@ -213,8 +213,8 @@ class Blocks {
       body.push(line.trimStart());
     }
     const nodes = inline(body.join("\n").trimEnd());
-    if (this.tight) this.out.push(...nodes);
-    else this.out.push(el("p", {}, ...nodes));
+    if (this.tight) this.out.push(nodes);
+    else this.out.push(el("p", {}, nodes));
   }
 }
 
@@ -324,7 +324,8 @@ export class MarkdownView {
 
   #draw(lines) {
     this.#hold();
-    this.#holder.replaceChildren(...new Blocks(lines, 0, false).run());
+    this.#holder.replaceChildren();
+    append(this.#holder, new Blocks(lines, 0, false).run());
     this.#tail = null;
     this.draws += this.#drawn = this.#size + this.#rest.length;
   }

@@ -11,6 +11,8 @@ export const MAX_CHARS = 4_000_000; /* of all entries; browsers take about 5 mil
 const text = (value) => (typeof value === "string" ? value : "");
 const number = (value) => (Number.isFinite(value) ? value : null);
 
+const newId = () => crypto.getRandomValues(new Uint32Array(3)).join("-");
+
 function cleanMessage(m) {
   if (m === null || typeof m !== "object") return null;
   if (m.role === "user") return {role: "user", content: text(m.content)};
@@ -29,7 +31,7 @@ function cleanMessage(m) {
 export function clean(value) {
   if (value === null || typeof value !== "object" || !Array.isArray(value.messages)) return null;
   return {
-    id: /^[\w-]{1,64}$/.test(value.id) ? value.id : crypto.getRandomValues(new Uint32Array(3)).join("-"),
+    id: /^[\w-]{1,64}$/.test(text(value.id)) ? value.id : newId(),
     title: text(value.title).slice(0, 200),
     changed: number(value.changed) ?? Date.now(),
     model: text(value.model),
@@ -135,7 +137,7 @@ export class Store {
     const known = new Set(this.conversations.map((c) => c.id));
     let saved = true;
     for (const c of found) {
-      if (known.has(c.id)) c.id = clean({messages: []}).id;
+      if (known.has(c.id)) c.id = newId();
       known.add(c.id);
       saved = this.save(c) && saved;
     }
