@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients"))
@@ -73,7 +74,11 @@ def answer_streams_and_is_saved():
             "{subtree: true, childList: true, characterData: true})")
     page.ask("What is the capital of France?")
     assert len(set(page.js("return sizes"))) > 3, "it came at once"
-    assert "Paris" in page.messages()[1], page.messages()
+    body = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "temperature": 0,
+            "max_tokens": 24}
+    with urllib.request.urlopen(real + "/v1/chat/completions", json.dumps(body).encode()) as reply:
+        want = json.load(reply)["choices"][0]["message"]["content"]
+    assert page.messages()[1] == want, page.messages()
     figures = page.text(".figures")
     assert re.search(r"\d+ tokens · [\d.]+ tokens/s · first after [\d.]+ s · \d+ of \d+ prompt", figures), figures
     page.ask("And of Spain?")
@@ -82,7 +87,7 @@ def answer_streams_and_is_saved():
     assert int(cached[1]) > 0, "the second prompt begins with the first one and its answer"
     [saved] = page.saved()
     assert [m["role"] for m in saved["messages"]] == ["user", "assistant"] * 2
-    assert "Paris" in saved["messages"][1]["content"]
+    assert saved["messages"][1]["content"] == want
     before = page.messages()
     page.open(real, keep=True)
     assert page.messages() == before
@@ -207,8 +212,7 @@ def conversations_are_kept_searched_renamed_deleted():
     page.one("#search").clear()
     page.one("#search").send_keys("x", Keys.BACKSPACE)
     page.click("Rename")
-    page.one("#list input").clear()
-    page.one("#list input").send_keys("fruit", Keys.ENTER)
+    page.keys("fruit", Keys.ENTER)
     assert titles() == ["fruit", "about apples"] and page.text("#title") == "fruit"
     page.click("Delete conversation fruit")
     assert titles() == ["about apples"] and len(page.saved()) == 1
@@ -430,13 +434,11 @@ def long_answers_cost_what_they_are_long():
             return [100000, 200000].map((n) => {
               const root = document.createElement("div"), view = new markdown.MarkdownView(root);
               const text = given[0].repeat(Math.ceil(n / given[0].length));
-              const begin = performance.now();
               for (let i = 0; i < text.length; i += 64) view.append(text.slice(i, i + 64));
               view.end();
-              return [view.draws, performance.now() - begin];
+              return view.draws;
             });""", shape)
-        assert cost[1][0] < 2.3 * cost[0][0], (shape, cost)
-        assert cost[1][1] < 60000, (shape, cost)
+        assert cost[1] < 2.3 * cost[0], (shape, cost)
 
 
 @case
@@ -562,7 +564,7 @@ def everything_works_by_keys():
         page.chord(Keys.SHIFT, Keys.TAB)
         if page.js("return document.activeElement.className") == "skip":
             break
-    assert page.js("return document.activeElement.getBoundingClientRect().top") >= 0
+    page.wait(lambda: page.js("return document.activeElement.getBoundingClientRect().top") >= 0)
     page.keys(Keys.ENTER)
     focus = lambda: page.js("return document.activeElement.id")
     page.wait(lambda: focus() == "input")

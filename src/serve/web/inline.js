@@ -7,6 +7,7 @@ import {el} from "./dom.js";
 
 const MAX_OPEN = 50;
 const MAX_URL = 2000;
+const MAX_PARENTHESES = 5; /* in an address */
 const PUNCTUATION = /[!-/:-@[-`{-~\u2000-\u206f\u3000-\u303f]/;
 const ENTITIES = {amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'", apos: "'", nbsp: "\u00a0"};
 
@@ -131,7 +132,7 @@ class Inline {
     for (; i < stop; i++) {
       const c = this.text[i];
       if (/\s/.test(c) || (c === ")" && depth === 0)) break;
-      if (c === "(") depth++;
+      if (c === "(" && ++depth > MAX_PARENTHESES) return null;
       if (c === ")") depth--;
       address += c;
     }

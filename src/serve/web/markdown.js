@@ -8,7 +8,7 @@
 import {append, copyButton, el} from "./dom.js";
 import {inline} from "./inline.js";
 
-const LONG = 8192;
+const LONG = 4096;
 const MAX_DEPTH = 12;
 
 /* No pattern here looks at a character more than a few times, whatever the line. */
