@@ -1,5 +1,5 @@
 /* composer.js - the field of the next message, and keys that work everywhere. */
-import {$} from "./dom.js";
+import {$, sends} from "./dom.js";
 
 const MAX_ROWS = 10;
 
@@ -24,8 +24,7 @@ export function setUpComposer(actions) {
   });
   input.addEventListener("input", fit);
   input.addEventListener("keydown", (event) => {
-    if (event.isComposing) return; /* Enter ends the composition of a character */
-    if (event.key === "Enter" && !event.shiftKey) {
+    if (sends(event)) {
       event.preventDefault();
       send();
     } else if (event.key === "ArrowUp" && input.value === "") {

@@ -29,6 +29,15 @@ export function button(text, label, onclick, attributes = {}) {
   return el("button", {type: "button", "aria-label": label, onclick, ...attributes}, text);
 }
 
+const TOUCH = matchMedia("(pointer: coarse)");
+
+/* Whether a key in a field sends what is there: Enter, but Ctrl+Enter where keys are on the
+ * screen, which have no Shift+Enter; not while characters are being composed. */
+export function sends(event) {
+  return event.key === "Enter" && !event.isComposing && !event.shiftKey &&
+    (event.ctrlKey || !TOUCH.matches);
+}
+
 /* Put text on the clipboard.  Pages that did not come over HTTPS or from this machine have
  * no clipboard interface; the older command still works there. */
 export async function copyText(text) {

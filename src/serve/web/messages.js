@@ -1,5 +1,5 @@
 /* messages.js - the messages of a conversation as they are shown. */
-import {$, button, copyButton, el} from "./dom.js";
+import {$, button, copyButton, el, sends} from "./dom.js";
 import {MarkdownView} from "./markdown.js";
 
 /* Buttons that wait while an answer is being written. */
@@ -118,7 +118,7 @@ class QuestionView {
       if (event.key === "Escape") {
         event.stopPropagation();
         close();
-      } else if (event.key === "Enter" && !event.shiftKey) {
+      } else if (sends(event)) {
         event.preventDefault();
         send();
       }
