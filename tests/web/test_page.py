@@ -221,6 +221,35 @@ def conversations_are_kept_searched_renamed_deleted():
 
 
 @case
+def an_answer_goes_on_in_the_background():
+    begin(parts=["Begin. "] + [("wait", 0.1), "more "] * 15 + ["End."])
+    page.ask("slow", wait=False)
+    page.wait(lambda: "more" in "".join(page.messages()))
+    page.click("New conversation")
+    assert page.messages() == [] and not page.one("#send").is_displayed()
+    page.click("slow", "#list")
+    page.idle()
+    assert page.messages()[1] == "Begin. " + "more " * 15 + "End."
+    assert page.saved()[0]["messages"][1]["content"] == page.messages()[1]
+
+
+@case
+def windows_share_their_conversations():
+    begin()
+    page.ask("in the first")
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    page.open(fake.url, keep=True)
+    page.ask("in the second")
+    page.driver.close()
+    page.driver.switch_to.window(first)
+    page.wait(lambda: len(page.all("#list .open")) == 2)
+    assert page.messages() == ["in the first", "An answer."]
+    page.ask("go on")
+    assert sorted(len(c["messages"]) for c in page.saved()) == [2, 4]
+
+
+@case
 def export_and_import():
     begin()
     page.ask("to be exported")
@@ -506,7 +535,16 @@ def nothing_scrolls_sideways_at_320_pixels():
         page.one("#open-settings").click()
         assert page.js("const d = document.getElementById('settings'); return d.scrollWidth <= d.clientWidth")
         shot("phone-settings")
+        page.chord(Keys.ESCAPE)
+        page.cdp("Emulation.setTouchEmulationEnabled", enabled=True)
+        page.wait(lambda: page.js("return matchMedia('(pointer: coarse)').matches"))
+        page.one("#input").send_keys("one", Keys.ENTER, "two")
+        assert page.js("return document.getElementById('input').value") == "one\ntwo"
+        page.click("Send")
+        page.idle()
+        assert fake.bodies[-1]["messages"][-1]["content"] == "one\ntwo"
     finally:
+        page.cdp("Emulation.setTouchEmulationEnabled", enabled=False)
         page.cdp("Emulation.clearDeviceMetricsOverride")
 
 
