@@ -61,6 +61,9 @@ typedef struct hone_bench_result {
 typedef struct hone_bench_options { /* zero: the default */
     const char *kv_type, *kernels;  /* as hone_engine_options */
     int n_rep;                      /* default 5 */
+    const char *const *lora; /* [n_lora] adapters: sequence i of a case has number
+                                i % n_lora */
+    size_t n_lora;
     /* Before a case runs: `done` of `all` runs are behind.  May be NULL. */
     void (*progress)(void *ctx, const hone_bench_case *c, int done, int all);
     void *progress_ctx;

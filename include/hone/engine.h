@@ -34,7 +34,7 @@ typedef struct hone_engine_options { /* zero: the default */
                             if kv_bytes holds less */
     uint64_t kv_bytes;   /* budget of K/V pages; default: n_sequence sequences of n_ctx,
                             one if n_sequence is not given; at most half of the
-                            available memory if n_ctx is not given; pages are taken
+                            available memory, but a given n_ctx once; pages are taken
                             when used */
     const char *kv_type; /* "f16", "bf16" or "f32"; default f16 */
     const char *kernels; /* "ref", "avx2", "neon", ...; default: the best */

@@ -2,6 +2,7 @@
 #ifndef HONE_HONE_H
 #define HONE_HONE_H
 
+#include "hone/adapter.h"
 #include "hone/bench.h"
 #include "hone/chat.h"
 #include "hone/engine.h"

@@ -106,11 +106,11 @@ hone_scheduler_new(hone_scheduler **out, hone_engine *engine,
 /* Requests that are not done end with E_CANCELLED first.  NULL is fine. */
 HONE_API void hone_scheduler_free(hone_scheduler *s);
 
-/* Put a request into the queue; its events follow, END is the last, also after cancel.
+/* Put a request into the queue; its events follow, END is the last, also after cancel.  END
+ * with E_NOT_FOUND: there is no such adapter.
  *   E_LIMIT      the queue is full
  *   E_INVALID    a token outside the vocabulary, an option out of range
  *   E_LIMIT      (before the queue is looked at) prompt and n_max 1 do not fit n_ctx
- *   E_NOT_FOUND  no such adapter
  *   E_CANCELLED  stop was called */
 HONE_API HONE_MUST_CHECK hone_status hone_scheduler_submit(hone_scheduler *s,
                                                            const hone_request *r,
@@ -138,11 +138,15 @@ HONE_API bool hone_scheduler_step(hone_scheduler *s);
 /* run returns after the current step; nothing is submitted any more. */
 HONE_API void hone_scheduler_stop(hone_scheduler *s);
 
+/* Steps by their rows: bucket i counts those with at most 2^i rows. */
+#define HONE_STEP_BUCKETS 17
+
 typedef struct hone_scheduler_stats {
     size_t n_running, n_waiting;              /* requests, now */
     uint64_t kv_bytes, kv_bytes_used;         /* pages; used: held by running answers */
     uint64_t kv_bytes_cached;                 /* held by the prefix cache alone */
     uint64_t n_step, n_row;                   /* since the start, as all below */
+    uint64_t step_rows[HONE_STEP_BUCKETS];    /* each step in one bucket */
     uint64_t n_prompt, n_reused, n_generated; /* tokens */
     uint64_t n_draft, n_accepted, n_forced, n_preempted;
     uint64_t n_rejected; /* submits refused because the queue was full */

@@ -21,6 +21,7 @@ typedef struct args {
     const char *prefill, *decode, *depth, *batch, *threads, *kv_type, *kernels;
     int n_rep;
     bool json, ops;
+    cli_list lora;
 } args;
 
 /* False when the text is no list of numbers of at least lo. */
@@ -248,6 +249,8 @@ static int measure(const args *a, const char *name, const cases *c,
         .kv_type = a->kv_type,
         .kernels = a->kernels,
         .n_rep = a->n_rep,
+        .lora = a->lora.item,
+        .n_lora = a->lora.n,
         .progress = terminal ? show_progress : NULL,
         .op = a->ops ? gather_op : NULL,
         .op_ctx = &k,
@@ -281,6 +284,8 @@ static int run(const cli_command *self, int argc, char **argv)
          "type of cached keys and values: f16, bf16, f32"},
         {"kernels", 0, CLI_STR, &a.kernels, "TIER",
          "kernels: ref, avx2, neon, ...; default: the best"},
+        {"lora", 0, CLI_LIST, &a.lora, "PATH",
+         "adapter; with several, sequences have them in turn"},
         {"reps", 'r', CLI_INT, &a.n_rep, "N", "repetitions of every case; default 5"},
         {"ops", 0, CLI_FLAG, &a.ops, NULL, "also print the time of each kind of op"},
         {"json", 0, CLI_FLAG, &a.json, NULL, "print one JSON document"},

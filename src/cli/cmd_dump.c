@@ -13,6 +13,7 @@ typedef struct args {
     const char *tokens, *dir, *tensor, *npy;
     bool logits, hidden, json;
     int layer;
+    cli_list lora;
 } args;
 
 static hone_status parse_tokens(const char *text, hone_tokens *t, hone_error *err)
@@ -243,6 +244,7 @@ static hone_status dump_run(const hone_model *m, const hone_tokens *t, const arg
     if (o.n_ctx == 0) o.n_ctx = (int)t->len;
     hone_status st = hone_engine_new(&e, m, &o, err);
     if (!st) st = hone_sequence_new(&s, e, err);
+    if (!st) st = cli_use_adapters(s, &a->lora, err);
     if (!st) st = dump_passes(s, t, a, err);
     hone_sequence_free(s);
     hone_engine_free(e);
@@ -253,6 +255,7 @@ static int usage(const cli_command *self, const args *a)
 {
     if (!a->tensor == !a->tokens)
         return cli_usage(self, "expected one of --tokens and --tensor");
+    if (a->tensor && a->lora.n) return cli_usage(self, "--lora needs --tokens");
     if (a->tensor && !a->npy) return cli_usage(self, "--tensor needs --npy FILE");
     if (!a->tensor && !a->logits && !a->hidden && a->layer < 0)
         return cli_usage(self, "expected --logits, --hidden or --layer N");
@@ -272,6 +275,8 @@ static int run(const cli_command *self, int argc, char **argv)
         {"dir", 0, CLI_STR, &a.dir, "D", "where --layer writes; default: here"},
         {"tensor", 0, CLI_STR, &a.tensor, "NAME",
          "write one weight, dequantized to f32"},
+        {"lora", 0, CLI_LIST, &a.lora, "PATH[:SCALE]",
+         "adapter: a PEFT folder or GGUF; several are summed"},
         {"npy", 0, CLI_STR, &a.npy, "FILE", "where --tensor writes"},
         {"json", 0, CLI_FLAG, &a.json, NULL, "print JSON (rows always are)"},
     };

@@ -10,11 +10,10 @@
 #include "base/mem.h"
 #include "cli/command.h"
 
-#define MAX_INPUT  ((size_t)1 << 30)
-#define MAX_SOURCE ((size_t)16 << 20)
+#define MAX_INPUT ((size_t)1 << 30)
 
 typedef struct args {
-    const char *schema, *regex, *gbnf, *choices;
+    cli_grammar_args source;
     bool jsonl;
 } args;
 
@@ -33,69 +32,6 @@ typedef struct verdict {
     size_t n_mask;
     int64_t total_ns, max_ns;
 } verdict;
-
-/* -- compiling -------------------------------------------------------------------- */
-
-/* Choices are a JSON array of strings, or one choice a line. */
-static hone_status choices_of_json(hone_grammar **g, const json_t *list,
-                                   hone_error *err)
-{
-    const size_t n = json_array_size(list);
-    const char **text = calloc(n + 1, sizeof *text);
-    size_t *len = calloc(n + 1, sizeof *len);
-    hone_status s = text && len ? HONE_OK : HONE_E_NOMEM;
-    if (s) hone_fail(err, s, "choices: out of memory");
-    for (size_t i = 0; i < n && !s; i++) {
-        const json_t *v = json_array_get(list, i);
-        text[i] = json_string_value(v);
-        len[i] = json_string_length(v);
-        if (!text[i])
-            s = hone_fail(err, HONE_E_FORMAT, "choices: element %zu: no string", i);
-    }
-    if (!s) s = hone_grammar_from_choices(g, text, len, n, err);
-    free(text);
-    free(len);
-    return s;
-}
-
-static hone_status choices_of_text(hone_grammar **g, const char *text, size_t size,
-                                   hone_error *err)
-{
-    json_t *list = json_loadb(text, size, JSON_ALLOW_NUL, NULL);
-    if (!json_is_array(list)) {
-        json_decref(list);
-        list = json_array();
-        for (size_t at = 0; at < size;) {
-            const char *end = memchr(text + at, '\n', size - at);
-            size_t n = end ? (size_t)(end - text) - at : size - at;
-            const size_t step = n + 1;
-            if (n > 0 && text[at + n - 1] == '\r') n--;
-            if (n > 0) json_array_append_new(list, json_stringn(text + at, n));
-            at += step;
-        }
-    }
-    const hone_status s = choices_of_json(g, list, err);
-    json_decref(list);
-    return s;
-}
-
-static hone_status compile(hone_grammar **g, const args *a, hone_error *err)
-{
-    if (a->regex) return hone_grammar_from_regex(g, a->regex, strlen(a->regex), err);
-    const char *path = a->schema ? a->schema : a->gbnf ? a->gbnf : a->choices;
-    char *text;
-    size_t len;
-    hone_status s = hone_file_read(&text, &len, path, MAX_SOURCE, err);
-    if (s) return s;
-    if (a->schema)
-        s = hone_grammar_from_schema(g, text, len, err);
-    else if (a->gbnf)
-        s = hone_grammar_from_gbnf(g, text, len, err);
-    else
-        s = choices_of_text(g, text, len, err);
-    hone_free(text);
-    return s;
-}
 
 /* -- checking --------------------------------------------------------------------- */
 
@@ -217,7 +153,7 @@ static hone_status run_grammar(const args *a, const hone_tokenizer *tok,
 {
     checker c = {.tok = tok};
     const int64_t begin = hone_clock_ns();
-    hone_status s = compile(&c.grammar, a, err);
+    hone_status s = cli_grammar_compile(&c.grammar, &a->source, err);
     if (s) return s;
     const double ms = (double)(hone_clock_ns() - begin) / 1e6;
     if (!a->jsonl) {
@@ -241,21 +177,16 @@ static int run(const cli_command *self, int argc, char **argv)
 {
     args a = {0};
     const cli_option options[] = {
-        {"schema", 0, CLI_STR, &a.schema, "FILE", "a JSON Schema; - is standard input"},
-        {"regex", 0, CLI_STR, &a.regex, "RE", "an ECMA 262 regular expression"},
-        {"gbnf", 0, CLI_STR, &a.gbnf, "FILE", "a grammar in llama.cpp's notation"},
-        {"choices", 0, CLI_STR, &a.choices, "FILE",
-         "a JSON array of strings, or one choice a line"},
         {"jsonl", 0, CLI_FLAG, &a.jsonl, NULL,
          "check texts: one JSON string a line on standard input"},
     };
-    const cli_group groups[] = {CLI_GROUP(options)};
+    cli_option source[4];
+    const cli_group groups[] = {cli_grammar_group(&a.source, source),
+                                CLI_GROUP(options)};
     const char *model;
-    const int go = cli_parse(self, groups, 1, argc, argv, &model, 0, 1);
+    const int go = cli_parse(self, groups, 2, argc, argv, &model, 0, 1);
     if (go != CLI_GO) return go;
-    if ((a.schema != NULL) + (a.regex != NULL) + (a.gbnf != NULL) +
-            (a.choices != NULL) !=
-        1)
+    if (cli_grammar_count(&a.source) != 1)
         return cli_usage(self, "give one of --schema, --regex, --gbnf, --choices");
 
     hone_error err;

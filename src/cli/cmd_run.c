@@ -20,8 +20,9 @@ typedef struct args {
     const char *prompt, *file, *system_prompt;
     bool raw, stats, json, ignore_eos, interactive;
     int n_max, n_logprob;
-    cli_list stop, bias, dry_breaker;
+    cli_list stop, bias, dry_breaker, lora;
     hone_logit_bias bias_value[CLI_MAX_LIST];
+    cli_grammar_args grammar;
     cli_engine_args engine;
 } args;
 
@@ -141,7 +142,8 @@ static int with_model(const args *a, const hone_generate_options *o,
     hone_sequence *s = NULL;
     const hone_engine_options eo = cli_engine_options(&a->engine);
     int status = 1;
-    if (hone_engine_new(&e, m, &eo, &err) || hone_sequence_new(&s, e, &err)) {
+    if (hone_engine_new(&e, m, &eo, &err) || hone_sequence_new(&s, e, &err) ||
+        cli_use_adapters(s, &a->lora, &err)) {
         cli_fail(&err);
     } else {
         status = with_sequence(a, o, m, s, text, len, start);
@@ -161,6 +163,8 @@ static size_t option_table(cli_option *t, args *a, hone_sampling *s)
         {"system", 0, CLI_STR, &a->system_prompt, "TEXT", "system prompt"},
         {"raw", 0, CLI_FLAG, &a->raw, NULL,
          "complete the text as it is, without template"},
+        {"lora", 0, CLI_LIST, &a->lora, "PATH[:SCALE]",
+         "adapter: a PEFT folder or GGUF; several are summed"},
         {"n", 'n', CLI_LIMIT, &a->n_max, "N",
          "tokens to generate at most; -1: no limit"},
         {"interactive", 'i', CLI_FLAG, &a->interactive, NULL,
@@ -217,11 +221,13 @@ static size_t option_table(cli_option *t, args *a, hone_sampling *s)
 static int parse(const cli_command *self, int argc, char **argv, args *a,
                  hone_sampling *s, const char **model)
 {
-    cli_option table[MAX_RUN_OPTIONS], engine[4];
+    cli_option table[MAX_RUN_OPTIONS], grammar[4], engine[4];
     *a = (args){.n_max = -1, .n_logprob = -1};
     const size_t n = option_table(table, a, s);
-    const cli_group groups[] = {{table, n}, cli_engine_group(&a->engine, engine)};
-    return cli_parse(self, groups, 2, argc, argv, model, 0, 1);
+    const cli_group groups[] = {{table, n},
+                                cli_grammar_group(&a->grammar, grammar),
+                                cli_engine_group(&a->engine, engine)};
+    return cli_parse(self, groups, 3, argc, argv, model, 0, 1);
 }
 
 /* What can be wrong with the options before a model is there. */
@@ -234,6 +240,8 @@ static int check(const cli_command *self, args *a, hone_sampling *s)
         return cli_usage(self, "--system needs the template that --raw leaves out");
     if (ask && (a->raw || a->json))
         return cli_usage(self, "--raw and --json need a prompt");
+    if (cli_grammar_count(&a->grammar) > 1)
+        return cli_usage(self, "give one of --schema, --regex, --gbnf, --choices");
     if (a->n_logprob >= 0 && !a->json)
         return cli_usage(self, "--logprobs needs --json");
     if (a->n_logprob > MAX_LOGPROB)
@@ -266,6 +274,8 @@ static hone_status options_of_model(const cli_command *self, int argc, char **ar
         o->sampling.n_dry_breaker = a->dry_breaker.n;
     }
     HONE_TRY(parse_bias(a, &o->sampling, err));
+    if (cli_grammar_count(&a->grammar))
+        HONE_TRY(cli_grammar_compile(&o->grammar, &a->grammar, err));
     return hone_sampling_check(&o->sampling, hone_model_get_info(m)->n_vocab, err);
 }
 
@@ -293,6 +303,7 @@ static int run(const cli_command *self, int argc, char **argv)
         status = with_model(&a, &o, m, text, len, start);
     }
     hone_free(text);
+    hone_grammar_free(o.grammar);
     hone_model_close(m);
     return status;
 }

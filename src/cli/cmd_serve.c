@@ -12,16 +12,18 @@
 enum {
     MAX_KEYS = 1024,
     MAX_SECRETS = 1 << 20,
-    N_OWN_OPTION = 28,
+    N_OWN_OPTION = 30,
     DEFAULT_PORT = 8080
 };
 
+#define DISK_BYTES ((uint64_t)4 << 30)
+
 typedef struct args {
     const char *host, *alias, *key_file, *log, *tls_cert, *tls_key, *cors_origin;
-    const char *draft, *session_dir, *pooling, *template_file, *config;
+    const char *draft, *disk_dir, *session_dir, *pooling, *template_file, *config;
     int port, max_sequence, queue, n_draft, drain_s, ping_s;
     int max_connections, header_s, idle_s, stall_s;
-    uint64_t kv_bytes, max_body, max_header, max_output;
+    uint64_t kv_bytes, disk_bytes, max_body, max_header, max_output;
     cli_list lora;
     cli_engine_args engine;
 } args;
@@ -34,7 +36,8 @@ typedef struct opened {
     const char *key[MAX_KEYS];
     size_t n_key;
     hone_server_adapter adapter[CLI_MAX_LIST];
-    char *adapter_text[CLI_MAX_LIST];
+    char *adapter_name[CLI_MAX_LIST], *adapter_path[CLI_MAX_LIST];
+    char *alias;
 } opened;
 
 static void set_options(args *a, cli_option out[N_OWN_OPTION])
@@ -43,7 +46,8 @@ static void set_options(args *a, cli_option out[N_OWN_OPTION])
         {"host", 0, CLI_STR, &a->host, "HOST",
          "address, or unix:PATH; default 127.0.0.1"},
         {"port", 0, CLI_INT, &a->port, "N", "port, 0 takes a free one; default 8080"},
-        {"alias", 0, CLI_STR, &a->alias, "NAME", "the model's name for clients"},
+        {"alias", 0, CLI_STR, &a->alias, "NAME",
+         "the model's name for clients; default: of its file"},
         {"api-key-file", 0, CLI_STR, &a->key_file, "FILE", "keys, one a line"},
         {"lora", 0, CLI_LIST, &a->lora, "NAME=PATH[:SCALE]",
          "an adapter, chosen by its name as model; may be given often"},
@@ -51,10 +55,14 @@ static void set_options(args *a, cli_option out[N_OWN_OPTION])
         {"n-draft", 0, CLI_LIMIT, &a->n_draft, "N",
          "tokens guessed ahead at most, -1: none; default 8"},
         {"max-sequences", 0, CLI_INT, &a->max_sequence, "N",
-         "answers that run at once; default 8"},
+         "answers that run at once; default 16"},
         {"queue", 0, CLI_INT, &a->queue, "N", "requests that may wait; default 256"},
         {"kv-bytes", 0, CLI_BYTES, &a->kv_bytes, "BYTES",
          "memory of keys and values; K, M, G"},
+        {"disk-dir", 0, CLI_STR, &a->disk_dir, "DIR",
+         "pages that give way go to a file there and come back"},
+        {"disk-bytes", 0, CLI_BYTES, &a->disk_bytes, "BYTES",
+         "of that file; K, M, G; default 4G"},
         {"session-dir", 0, CLI_STR, &a->session_dir, "DIR",
          "keep named sessions there"},
         {"pooling", 0, CLI_STR, &a->pooling, "P", "of embeddings: mean, last"},
@@ -113,24 +121,42 @@ static hone_status read_keys(opened *o, const char *path, hone_error *err)
                     : hone_fail(err, HONE_E_FORMAT, "serve: %s: no key in it", path);
 }
 
-/* NAME=PATH[:SCALE]; what follows the last colon is a scale if it is a number. */
+/* NAME=PATH[:SCALE] */
 static hone_status parse_adapter(opened *o, size_t i, const char *text, hone_error *err)
 {
-    char *copy = o->adapter_text[i] = hone_strdup(text);
-    if (!copy) return hone_fail(err, HONE_E_NOMEM, "serve: out of memory");
-    char *path = strchr(copy, '=');
-    if (!path || path == copy || !path[1])
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || !equals[1])
         return hone_fail(err, HONE_E_INVALID,
                          "option --lora: expected NAME=PATH[:SCALE], found '%s'", text);
-    *path++ = '\0';
-    o->adapter[i] = (hone_server_adapter){copy, path, 0.0f};
-    char *colon = strrchr(path, ':'), *end;
-    if (!colon || !colon[1]) return HONE_OK;
-    const float scale = strtof(colon + 1, &end);
-    if (*end) return HONE_OK;
-    *colon = '\0';
-    o->adapter[i].scale = scale;
+    char *name = o->adapter_name[i] = hone_strdup(text);
+    hone_server_adapter *a = &o->adapter[i];
+    char *path = o->adapter_path[i] = cli_adapter_path(equals + 1, &a->scale);
+    if (!name || !path) return hone_fail(err, HONE_E_NOMEM, "serve: out of memory");
+    name[equals - text] = '\0';
+    a->name = name;
+    a->path = path;
     return HONE_OK;
+}
+
+/* Clients know the model by the last part of its path, without ".gguf". */
+static char *default_alias(const char *model)
+{
+    static const char suffix[] = ".gguf";
+    size_t n = strlen(model);
+    while (n > 1 && model[n - 1] == '/') {
+        n--;
+    }
+    size_t from = n;
+    while (from > 0 && model[from - 1] != '/') {
+        from--;
+    }
+    char *name = hone_strdup(model + from);
+    if (!name) return NULL;
+    n -= from;
+    name[n] = '\0';
+    if (n >= sizeof suffix && strcmp(name + n - (sizeof suffix - 1), suffix) == 0)
+        name[n - (sizeof suffix - 1)] = '\0';
+    return name;
 }
 
 static hone_status open_all(opened *o, const args *a, const char *model,
@@ -144,6 +170,8 @@ static hone_status open_all(opened *o, const args *a, const char *model,
     for (size_t i = 0; i < a->lora.n; i++) {
         HONE_TRY(parse_adapter(o, i, a->lora.item[i], err));
     }
+    o->alias = a->alias ? hone_strdup(a->alias) : default_alias(model);
+    if (!o->alias) return hone_fail(err, HONE_E_NOMEM, "serve: out of memory");
     HONE_TRY(cli_model_open(&o->model, model, 0, err));
     return a->draft ? cli_model_open(&o->draft, a->draft, 0, err) : HONE_OK;
 }
@@ -154,8 +182,10 @@ static void close_all(opened *o)
     hone_model_close(o->model);
     cli_config_free(o->config);
     for (int i = 0; i < CLI_MAX_LIST; i++) {
-        hone_free(o->adapter_text[i]);
+        hone_free(o->adapter_name[i]);
+        hone_free(o->adapter_path[i]);
     }
+    hone_free(o->alias);
     hone_free(o->chat_template);
     hone_free(o->keys);
 }
@@ -184,7 +214,7 @@ static hone_server_options server_options(const args *a, const opened *o)
     hone_server_options s = {
         .host = a->host,
         .port = a->port,
-        .alias = a->alias,
+        .alias = o->alias,
         .key = o->key,
         .n_key = o->n_key,
         .cors_origin = a->cors_origin,
@@ -213,6 +243,8 @@ static hone_server_options server_options(const args *a, const opened *o)
     s.engine.interrupt = NULL; /* a signal drains; it does not end steps */
     s.engine.kv_bytes = a->kv_bytes;
     s.engine.n_sequence = a->max_sequence;
+    s.engine.disk_dir = a->disk_dir;
+    s.engine.disk_bytes = a->disk_bytes ? a->disk_bytes : DISK_BYTES;
     s.pooling = a->pooling && strcmp(a->pooling, "last") == 0 ? HONE_POOLING_LAST
                                                               : HONE_POOLING_MEAN;
     return s;

@@ -90,6 +90,15 @@ typedef struct cli_engine_args {
 cli_group cli_engine_group(const cli_engine_args *a, cli_option table[4]);
 hone_engine_options cli_engine_options(const cli_engine_args *a);
 
+/* "PATH" or "PATH:SCALE" of --lora: the path as a new string (free), NULL when out of
+ * memory.  A file or folder that has the whole name is one without a scale. */
+char *cli_adapter_path(const char *text, float *scale);
+
+/* Load what --lora names, summed, as one adapter, and give it to the sequence; nothing
+ * for an empty list. */
+HONE_MUST_CHECK hone_status cli_use_adapters(hone_sequence *s, const cli_list *lora,
+                                             hone_error *err);
+
 /* The path of MODEL: itself if such a file or folder exists, else a name in the cache.
  * A new string (free).  E_NOT_FOUND says what was tried. */
 HONE_MUST_CHECK hone_status cli_model_path(const char *name, char **path,
@@ -101,6 +110,18 @@ HONE_MUST_CHECK hone_status cli_model_open(hone_model **m, const char *name,
 
 /* SOURCE_DATE_EPOCH, where it is set: a clock that stands still for templates. */
 HONE_MUST_CHECK hone_status cli_fixed_clock(hone_chat_options *o, hone_error *err);
+
+/* -- grammars --------------------------------------------------------------------- */
+
+/* What texts must keep to; at most one of them is given. */
+typedef struct cli_grammar_args {
+    const char *schema, *regex, *gbnf, *choices; /* a file each but the expression */
+} cli_grammar_args;
+cli_group cli_grammar_group(cli_grammar_args *a, cli_option table[4]);
+int cli_grammar_count(const cli_grammar_args *a); /* how many are given */
+HONE_MUST_CHECK hone_status cli_grammar_compile(hone_grammar **g,
+                                                const cli_grammar_args *a,
+                                                hone_error *err);
 
 /* -- interrupts ------------------------------------------------------------------- */
 

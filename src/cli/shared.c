@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/status.h"
 #include "base/utf8.h"
 #include "cli/command.h"
@@ -49,6 +50,42 @@ hone_status cli_model_open(hone_model **m, const char *name, unsigned flags,
     const hone_status opened = hone_model_open(m, path, flags, err);
     free(path);
     return opened;
+}
+
+char *cli_adapter_path(const char *text, float *scale)
+{
+    const char *colon = strrchr(text, ':');
+    char *end = NULL;
+    *scale = 1.0f;
+    if (colon && colon > text && !hone_file_exists(text) && !hone_folder_exists(text)) {
+        const float x = strtof(colon + 1, &end);
+        if (end > colon + 1 && !*end) {
+            *scale = x;
+            return strndup(text, (size_t)(colon - text));
+        }
+    }
+    return strdup(text);
+}
+
+hone_status cli_use_adapters(hone_sequence *s, const cli_list *lora, hone_error *err)
+{
+    static const char name[] = "--lora";
+    hone_adapter_part part[CLI_MAX_LIST];
+    char *path[CLI_MAX_LIST];
+    hone_engine *e = hone_sequence_engine(s);
+    hone_status st = HONE_OK;
+    if (lora->n == 0) return HONE_OK;
+    for (size_t i = 0; i < lora->n; i++) {
+        path[i] = cli_adapter_path(lora->item[i], &part[i].scale);
+        part[i].path = path[i];
+        if (!path[i]) st = hone_fail(err, HONE_E_NOMEM, "out of memory");
+    }
+    if (!st) st = hone_engine_adapter_load(e, name, part, lora->n, err);
+    if (!st) hone_sequence_set_adapter(s, hone_engine_adapter_find(e, name));
+    for (size_t i = 0; i < lora->n; i++) {
+        free(path[i]);
+    }
+    return st;
 }
 
 static volatile sig_atomic_t interrupted, terminated;

@@ -1,6 +1,7 @@
 /* bench.c - hone/bench.h: cases, repetitions, and what each moves and computes. */
 #include "hone/bench.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 #include "base/rng.h"
 #include "base/size.h"
 #include "engine/bench_cost.h"
-#include "hone/engine.h"
+#include "hone/adapter.h"
 #include "model/model.h"
 
 enum {
@@ -170,6 +171,30 @@ static hone_status kv_budget(const bench *b, const lane *l, uint64_t *out,
     return HONE_OK;
 }
 
+/* Load the adapters, named by their numbers. */
+static hone_status load_adapters(const bench *b, const lane *l, hone_error *err)
+{
+    for (size_t i = 0; i < b->options->n_lora; i++) {
+        const hone_adapter_part part = {b->options->lora[i], 1.0f};
+        char name[24];
+        snprintf(name, sizeof name, "%zu", i);
+        HONE_TRY(hone_engine_adapter_load(l->engine, name, &part, 1, err));
+    }
+    return HONE_OK;
+}
+
+static hone_status start_sequence(const bench *b, const lane *l, hone_sequence **s,
+                                  int number, hone_error *err)
+{
+    const size_t n = b->options->n_lora;
+    HONE_TRY(hone_sequence_new(s, l->engine, err));
+    if (n) {
+        hone_sequence_set_adapter(
+            *s, hone_engine_adapter_at(l->engine, (size_t)number % n));
+    }
+    return HONE_OK;
+}
+
 static hone_status start_lane(bench *b, lane *l, hone_error *err)
 {
     const hone_bench_options *given = b->options;
@@ -185,12 +210,13 @@ static hone_status start_lane(bench *b, lane *l, hone_error *err)
     };
     HONE_TRY(kv_budget(b, l, &o.kv_bytes, err));
     HONE_TRY(hone_engine_new(&l->engine, b->model, &o, err));
+    HONE_TRY(load_adapters(b, l, err));
     for (size_t i = 0; i < l->n_group; i++) {
         group *g = &l->group[i];
         g->sequence = hone_alloc_zero((size_t)g->n_sequence, sizeof *g->sequence);
         if (!g->sequence) return out_of_memory(err);
         for (int j = 0; j < g->n_sequence; j++) {
-            HONE_TRY(hone_sequence_new(&g->sequence[j], l->engine, err));
+            HONE_TRY(start_sequence(b, l, &g->sequence[j], j, err));
         }
     }
     return HONE_OK;

@@ -55,8 +55,10 @@ static hone_status choose_budget(hone_engine *e, int n_full, hone_error *err)
         size_t bytes;
         if (!hone_mul_size(pages * page, (size_t)n_full, &bytes)) bytes = SIZE_MAX / 2;
         o->kv_bytes = bytes;
+        /* one sequence of the length that was asked for is always taken at its word */
         const uint64_t half = hone_machine_available_bytes() / 2;
-        if (!ctx_given && o->kv_bytes > half) o->kv_bytes = half > page ? half : page;
+        const uint64_t least = ctx_given ? pages * page : page;
+        if (o->kv_bytes > half) o->kv_bytes = half > least ? half : least;
     }
     const uint64_t fit = o->kv_bytes / page * len;
     if (fit < (uint64_t)o->n_ctx) {
@@ -110,8 +112,9 @@ static hone_status new_rows(hone_step_rows *r, int n_batch, int n_out, hone_erro
     r->position = hone_alloc(n, sizeof *r->position);
     r->sequence = hone_alloc(n, sizeof *r->sequence);
     r->pages = hone_alloc(n, sizeof *r->pages);
+    r->lora = hone_alloc(n, sizeof *r->lora);
     r->out_row = hone_alloc((size_t)n_out, sizeof *r->out_row);
-    if (r->token && r->position && r->sequence && r->pages && r->out_row)
+    if (r->token && r->position && r->sequence && r->pages && r->lora && r->out_row)
         return HONE_OK;
     return hone_fail(err, HONE_E_NOMEM, "out of memory");
 }
@@ -122,6 +125,7 @@ static void release_rows(hone_step_rows *r)
     hone_free(r->position);
     hone_free(r->sequence);
     hone_free((void *)r->pages);
+    hone_free((void *)r->lora);
     hone_free(r->out_row);
 }
 
@@ -168,8 +172,11 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
         hone_executor_plan(program, &e->kernels, &e->layout, &limits, &bytes, err));
     e->step_bytes = bytes;
     HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, forget, NULL, err));
-    return hone_executor_new(&e->executor, program, &e->kernels, e->pack, e->pool,
-                             &e->layout, &limits, err);
+    HONE_TRY(hone_executor_new(&e->executor, program, &e->kernels, e->pack, e->pool,
+                               &e->layout, &limits, err));
+    e->adapters = (hone_adapter_list){
+        .model = e->model, .kernels = &e->kernels, .executor = e->executor};
+    return HONE_OK;
 }
 
 hone_status hone_engine_new(hone_engine **out, const hone_model *model,
@@ -190,6 +197,7 @@ hone_status hone_engine_new(hone_engine **out, const hone_model *model,
 void hone_engine_free(hone_engine *e)
 {
     if (!e) return;
+    hone_adapter_list_release(&e->adapters);
     hone_executor_free(e->executor);
     hone_pack_free(e->pack);
     hone_pool_free(e->pool);
@@ -231,6 +239,11 @@ hone_engine_info hone_engine_get_info(const hone_engine *e)
 const hone_model *hone_engine_model(const hone_engine *e)
 {
     return e->model;
+}
+
+hone_adapter_list *hone_engine_adapters(const hone_engine *e)
+{
+    return &((hone_engine *)(uintptr_t)e)->adapters;
 }
 
 void hone_engine_watch(hone_engine *e, hone_value_fn *fn, void *ctx)

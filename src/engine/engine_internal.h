@@ -3,6 +3,7 @@
 #ifndef HONE_ENGINE_ENGINE_INTERNAL_H
 #define HONE_ENGINE_ENGINE_INTERNAL_H
 
+#include "engine/adapter_list.h"
 #include "engine/candidates.h"
 #include "engine/kv_pool.h"
 #include "engine/prefix_tree.h"
@@ -16,6 +17,7 @@ typedef struct hone_step_rows {
     int32_t *token, *position, *sequence; /* [n_batch] */
     int32_t *out_row;                     /* [n_output] */
     void *const **pages;                  /* [n_batch], of each sequence */
+    const hone_lora **lora;               /* the same; NULL: the base */
     int n_row, n_out, n_sequence;
 } hone_step_rows;
 
@@ -25,6 +27,7 @@ struct hone_engine {
     hone_pool *pool;
     hone_kv_layout layout;
     hone_kv_pool *kv;
+    hone_adapter_list adapters;
     hone_page_store *store;  /* NULL: none */
     hone_prefix_tree *cache; /* NULL: none */
     hone_pack *pack;
@@ -44,7 +47,7 @@ struct hone_sequence {
     hone_tokens tokens;
     void **page; /* [n_page] */
     size_t n_page, page_cap;
-    uint64_t adapter;        /* 0: the base */
+    hone_adapter *adapter;   /* held; NULL: the base */
     bool uncached;           /* its pages stay out of the prefix cache */
     hone_prefix_node *node;  /* of its last page in the cache; NULL: the root */
     size_t n_cached;         /* its first pages that the cache has */
@@ -53,6 +56,10 @@ struct hone_sequence {
     uint64_t in_step;        /* it has outputs of this step; 0: none */
     int out_first, n_output; /* rows of outputs */
 };
+
+/* A holder of the adapter (NULL is fine) goes; with the last one goes what the prefix cache
+ * has of it. */
+void hone_engine_adapter_release(hone_engine *e, hone_adapter *a);
 
 /* Pages and room for n more tokens, so that nothing of a step can fail later; the page
  * that is written next is the sequence's own.  E_LIMIT says how many tokens fit. */

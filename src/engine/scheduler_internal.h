@@ -51,7 +51,7 @@ struct hone_job {
     void *ctx;
     hone_task *task; /* [n_task] */
     int n_task, n_done;
-    uint64_t adapter;                             /* 0: the base */
+    hone_adapter *adapter;                        /* held; NULL: the base */
     int64_t submitted, admitted, first, deadline; /* clock, 0: not yet or none */
     hone_request_stats stats;
     bool started, paused, ended;

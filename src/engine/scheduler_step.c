@@ -126,6 +126,7 @@ void hone_scheduler_sweep(hone_scheduler *s)
     while (s->ended) {
         hone_job *j = s->ended;
         s->ended = j->next;
+        hone_engine_adapter_release(s->engine, j->adapter);
         hone_job_free(j);
     }
 }
@@ -174,8 +175,19 @@ static hone_job *find_job(const hone_scheduler *s, uint64_t id)
 
 void hone_scheduler_enter(hone_scheduler *s, hone_job *j)
 {
+    hone_error err;
     j->next = s->jobs;
     s->jobs = j;
+    if (j->r.adapter) {
+        j->adapter =
+            hone_adapter_acquire(hone_engine_adapter_find(s->engine, j->r.adapter));
+        if (!j->adapter) {
+            const hone_status status =
+                hone_fail(&err, HONE_E_NOT_FOUND, "no adapter '%.100s'", j->r.adapter);
+            hone_scheduler_end(s, j, status, &err);
+            return;
+        }
+    }
     for (int i = 0; i < j->n_task; i++) {
         insert(&s->waiting, &j->task[i]);
     }
@@ -266,7 +278,8 @@ static bool is_deferred(const hone_scheduler *s, const hone_task *t)
         same = (same < most ? same : most) / len * len;
         if (same <= length(o)) continue; /* computed by now, or different */
         if (have == SIZE_MAX)
-            have = hone_prefix_match(e->cache, t->job->adapter, t->all.id, most);
+            have = hone_prefix_match(e->cache, hone_adapter_id(t->job->adapter),
+                                     t->all.id, most);
         if (same > have) return true;
     }
     return false;
@@ -293,7 +306,7 @@ static bool begin_task(hone_scheduler *s, hone_task *t, hone_error *err,
     *status = hone_sequence_new(&t->sequence, e, err);
     if (*status) return true;
     t->sequence->uncached = t->job->r.no_cache;
-    t->sequence->adapter = t->job->adapter;
+    hone_sequence_set_adapter(t->sequence, t->job->adapter);
     hone_session_attach(s, t);
     const size_t have = hone_sequence_attach(t->sequence, t->all.id, reusable(t));
     const size_t need = pages_of(s, t->all.len + 1) + 1 - t->sequence->n_page;
@@ -697,6 +710,17 @@ static void take_result(hone_scheduler *s, hone_task *t, double step_s)
 
 /* -- the step --------------------------------------------------------------------- */
 
+static void count_step(hone_scheduler *s)
+{
+    int bucket = 0;
+    while (bucket + 1 < HONE_STEP_BUCKETS && ((size_t)1 << bucket) < s->n_row) {
+        bucket++;
+    }
+    s->total.step_rows[bucket]++;
+    s->total.n_step++;
+    s->total.n_row += s->n_row;
+}
+
 static void run_step(hone_scheduler *s)
 {
     hone_error err;
@@ -717,8 +741,7 @@ static void run_step(hone_scheduler *s)
         take_result(s, s->item_task[i], step_s);
     }
     learn_cost(s, step_s);
-    s->total.n_step++;
-    s->total.n_row += s->n_row;
+    count_step(s);
 }
 
 static void publish_stats(hone_scheduler *s)

@@ -18,9 +18,23 @@ void hone_sequence_free(hone_sequence *s)
     if (!s) return;
     hone_sequence_publish(s, true);
     hone_sequence_truncate(s, 0);
+    hone_engine_adapter_release(s->engine, s->adapter);
     hone_free(s->page);
     hone_tokens_release(&s->tokens);
     hone_free(s);
+}
+
+void hone_sequence_set_adapter(hone_sequence *s, hone_adapter *a)
+{
+    HONE_ASSERT(s->tokens.len == 0);
+    hone_adapter_acquire(a);
+    hone_engine_adapter_release(s->engine, s->adapter);
+    s->adapter = a;
+}
+
+hone_adapter *hone_sequence_adapter(const hone_sequence *s)
+{
+    return s->adapter;
 }
 
 hone_engine *hone_sequence_engine(const hone_sequence *s)
@@ -125,7 +139,7 @@ hone_status hone_sequence_fork(hone_sequence **out, const hone_sequence *s, size
         hone_sequence_free(f);
         return status;
     }
-    f->adapter = s->adapter;
+    f->adapter = hone_adapter_acquire(s->adapter);
     f->uncached = s->uncached;
     f->n_page = (n + page_len(s) - 1) / page_len(s);
     for (size_t i = 0; i < f->n_page; i++) {
@@ -163,8 +177,8 @@ size_t hone_sequence_attach(hone_sequence *s, const int32_t *id, size_t n)
     while (s->tokens.len < n && grow(s, s->tokens.len + page_len(s), NULL) == HONE_OK) {
         const size_t at = s->tokens.len;
         size_t same;
-        hone_prefix_node *x =
-            hone_prefix_find(e->cache, s->adapter, s->node, id + at, n - at, &same);
+        hone_prefix_node *x = hone_prefix_find(e->cache, hone_adapter_id(s->adapter),
+                                               s->node, id + at, n - at, &same);
         if (!x) break;
         void *page = page_of_node(e, x);
         if (!page) break;
@@ -187,8 +201,9 @@ void hone_sequence_publish(hone_sequence *s, bool tail)
         const size_t at = s->n_cached * page_len(s), left = s->tokens.len - at;
         const size_t n = left < page_len(s) ? left : page_len(s);
         if (n == 0 || (n < page_len(s) && !tail)) return;
-        hone_prefix_node *x = hone_prefix_insert(
-            e->cache, s->adapter, s->node, s->tokens.id + at, n, s->page[s->n_cached]);
+        hone_prefix_node *x =
+            hone_prefix_insert(e->cache, hone_adapter_id(s->adapter), s->node,
+                               s->tokens.id + at, n, s->page[s->n_cached]);
         if (!x || n < page_len(s)) return;
         /* another sequence may have brought the same page: one copy is enough */
         void *page = hone_prefix_page(x);

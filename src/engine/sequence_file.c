@@ -35,8 +35,8 @@ static uint64_t depends(const hone_sequence *s)
     const uint64_t weights = hone_program_fingerprint(hone_model_program(e->model));
     uint64_t sum = hone_sum64(HONE_SUM_START, layout, sizeof layout);
     sum = hone_sum64(sum, e->kernels.tier, strlen(e->kernels.tier));
-    sum = hone_sum64(sum, &s->adapter, sizeof s->adapter);
-    return hone_sum64(sum, &weights, sizeof weights);
+    const uint64_t parts[] = {hone_adapter_fingerprint(s->adapter), weights};
+    return hone_sum64(sum, parts, sizeof parts);
 }
 
 /* -- writing ---------------------------------------------------------------------- */

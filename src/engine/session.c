@@ -47,7 +47,7 @@ void hone_session_attach(hone_scheduler *s, hone_task *t)
     if (!t->job->r.session || t->restored || t->job->r.no_cache) return;
     t->restored = true;
     if (hone_sequence_new(&q, s->engine, NULL)) return;
-    q->adapter = t->job->adapter;
+    hone_sequence_set_adapter(q, t->job->adapter);
     path = path_of(s, t);
     /* freeing it leaves its pages to the prefix cache */
     if (path) (void)!hone_sequence_load(q, path, NULL);

@@ -33,6 +33,7 @@ static void add_rows(hone_engine *e, hone_sequence *s, const int32_t *id, size_t
         r->sequence[r->n_row++] = r->n_sequence;
         s->tokens.id[s->tokens.len++] = id[i];
     }
+    r->lora[r->n_sequence] = hone_adapter_weights(s->adapter);
     r->pages[r->n_sequence++] = s->page;
 }
 
@@ -47,6 +48,7 @@ static void run_step(hone_engine *e)
         .n_out = r->n_out,
         .out_row = r->out_row,
         .pages = r->pages,
+        .lora = r->lora,
     };
     e->n_step++;
     hone_executor_run(e->executor, &step);
@@ -59,7 +61,7 @@ static hone_status prepare_items(hone_engine *e, const hone_step_item *item,
     e->n_call++;
     for (size_t i = 0; i < n_item; i++) {
         hone_sequence *s = item[i].sequence;
-        HONE_ASSERT(s->engine == e && item[i].n_out <= item[i].n);
+        HONE_ASSERT(s->engine == e);
         if (item[i].n == 0) {
             return hone_fail(err, HONE_E_INVALID, "step: item %zu: no tokens", i);
         }
@@ -88,6 +90,7 @@ static hone_status check_size(const hone_engine *e, const hone_step_item *item,
     const size_t rows = (size_t)e->options.n_batch;
     const size_t outputs = (size_t)e->options.n_output;
     for (size_t i = 0; i < n_item && n <= rows && n_out <= outputs; i++) {
+        HONE_ASSERT(item[i].n_out <= item[i].n);
         n += item[i].n;
         n_out += item[i].n_out;
     }

@@ -11,7 +11,8 @@
 
 enum {
     FLOAT_SPAN = 128, /* divides HONE_ACT_GROUP; even */
-    FLOAT_GEMV_MAX = 8
+    FLOAT_GEMV_MAX = 8,
+    FLOAT_AHEAD = 4096 /* bytes between what is fetched and what is read */
 };
 
 /* Columns 2m and 2m+1 of a panel. */
@@ -58,6 +59,9 @@ VEC_INLINE void float_gemv(float *y, size_t ldy, const hone_matrix *w, int panel
     for (int i = 0; i < P * C; i++) {
         acc[i] = vf_zero();
     }
+    const size_t pair = w->dtype == HONE_F32 ? 128 : 64; /* bytes of two columns */
+    /* what follows a short panel is soon read anyway, or by another thread */
+    const size_t ahead = w->row_bytes > FLOAT_AHEAD ? FLOAT_AHEAD : 0;
     for (int g = 0; g < hone_acts_n_group(x); g++) {
         const float *f[VEC_FLOAT_COLS];
         for (int c = 0; c < C; c++) {
@@ -68,6 +72,7 @@ VEC_INLINE void float_gemv(float *y, size_t ldy, const hone_matrix *w, int panel
             const size_t m = ((size_t)g * HONE_ACT_GROUP + (size_t)k) / 2;
             for (int r = 0; r < P; r++) {
                 vf even, odd;
+                vec_prefetch(p[r] + m * pair + ahead);
                 columns(p[r], m, &even, &odd);
                 for (int c = 0; c < C; c++) {
                     const float next = k + 1 < width ? f[c][k + 1] : 0.0f;

@@ -142,6 +142,11 @@ const hone_spec *hone_model_spec(const hone_model *m)
     return &m->spec;
 }
 
+const hone_source *hone_model_source(const hone_model *m)
+{
+    return &m->source;
+}
+
 const hone_tokenizer *hone_model_tokenizer(const hone_model *m)
 {
     return m->text.tokenizer;

@@ -1,5 +1,6 @@
 #include "model/source.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -115,23 +116,61 @@ static bool translate(const char *name, char *buf, size_t size)
 
 /* The bare decoder of a folder saved without its head has no "model."; beside a vision
  * tower it has one more prefix. */
-static const hone_tensor *find_elsewhere(const hone_safetensors *st, const char *hf)
-{
-    static const struct {
-        const char *instead_of, *prefix;
-    } table[] = {{"model.", ""},
+static const struct {
+    const char *instead_of, *prefix;
+} elsewhere[] = {{"model.", ""},
                  {"model.", "model.language_model."},
                  {"model.", "model.text_model."},
                  {"", "language_model."}};
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+enum {
+    N_ELSEWHERE = sizeof elsewhere / sizeof elsewhere[0]
+};
+
+static const hone_tensor *find_elsewhere(const hone_safetensors *st, const char *hf)
+{
+    for (size_t i = 0; i < N_ELSEWHERE; i++) {
         char name[300];
-        const size_t n = strlen(table[i].instead_of);
-        if (strncmp(hf, table[i].instead_of, n) != 0) continue;
-        snprintf(name, sizeof name, "%s%s", table[i].prefix, hf + n);
+        const size_t n = strlen(elsewhere[i].instead_of);
+        if (strncmp(hf, elsewhere[i].instead_of, n) != 0) continue;
+        snprintf(name, sizeof name, "%s%s", elsewhere[i].prefix, hf + n);
         const hone_tensor *t = hone_safetensors_find(st, name);
         if (t) return t;
     }
     return NULL;
+}
+
+/* hf as the table's name with some layer. */
+static bool matches(const char *hf, const char *name, int *layer)
+{
+    const char *d = strstr(name, "%d");
+    *layer = 0;
+    if (!d) return strcmp(hf, name) == 0;
+    const size_t n = (size_t)(d - name);
+    if (strncmp(hf, name, n) != 0 || hf[n] < '0' || hf[n] > '9') return false;
+    for (hf += n; *hf >= '0' && *hf <= '9' && *layer < INT_MAX / 10 - 1; hf++) {
+        *layer = *layer * 10 + (*hf - '0');
+    }
+    return strcmp(hf, d + 2) == 0;
+}
+
+bool hone_source_gguf_name(const char *hf, char *buf, size_t size)
+{
+    for (size_t p = 0; p <= N_ELSEWHERE; p++) {
+        char name[300];
+        const char *prefix = p < N_ELSEWHERE ? elsewhere[p].prefix : "";
+        const char *instead = p < N_ELSEWHERE ? elsewhere[p].instead_of : "";
+        if (strncmp(hf, prefix, strlen(prefix)) != 0) continue;
+        const int len =
+            snprintf(name, sizeof name, "%s%s", instead, hf + strlen(prefix));
+        if (len < 0 || (size_t)len >= sizeof name) continue;
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            int layer;
+            if (!matches(name, names[i].hf, &layer)) continue;
+            snprintf(buf, size, names[i].gguf, layer);
+            return true;
+        }
+    }
+    return false;
 }
 
 const hone_tensor *hone_source_find(const hone_source *s, const char *name)

@@ -30,6 +30,10 @@ void hone_source_close(hone_source *s);
 /* The tensor of that GGUF name, or NULL. */
 const hone_tensor *hone_source_find(const hone_source *s, const char *name);
 
+/* GGUF's name of what Hugging Face calls `hf` ("model.layers.3.self_attn.q_proj" becomes
+ * "blk.3.attn_q"), in buf; false where the table has none. */
+bool hone_source_gguf_name(const char *hf, char *buf, size_t size);
+
 /* All tensors under the file's own names. */
 size_t hone_source_n_tensor(const hone_source *s);
 const hone_tensor *hone_source_tensor(const hone_source *s, size_t i);

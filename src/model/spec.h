@@ -62,6 +62,9 @@ HONE_MUST_CHECK hone_status hone_spec_from_gguf(hone_spec *s, const hone_gguf *g
 /* `config` is a parsed config.json. */
 HONE_MUST_CHECK hone_status hone_spec_from_hf(hone_spec *s, const json_t *config,
                                               hone_error *err);
+/* Whether GGUF files of an architecture hold rows of q and k permuted for neighbouring
+ * pairs. */
+bool hone_spec_gguf_interleaved(const char *architecture);
 void hone_spec_release(hone_spec *s);
 
 /* Checks that both readers share: ranges, heads that divide, even rotation. */

@@ -117,10 +117,9 @@ static void read_rope(reader *r, hone_spec *s)
     hone_free(type);
 }
 
-/* Architectures whose files hold q and k rows permuted for neighbouring pairs. */
-static bool is_interleaved(const char *arch)
+bool hone_spec_gguf_interleaved(const char *architecture)
 {
-    return strcmp(arch, "llama") == 0 || strcmp(arch, "smollm3") == 0;
+    return strcmp(architecture, "llama") == 0 || strcmp(architecture, "smollm3") == 0;
 }
 
 static hone_status read_layers(hone_spec *s, hone_error *err)
@@ -176,7 +175,7 @@ hone_status hone_spec_from_gguf(hone_spec *s, const hone_gguf *g, hone_error *er
     s->window = get_int(&r, "attention.sliding_window", 0);
     s->norm_eps = (float)get_real(&r, "attention.layer_norm_rms_epsilon", 1e-6);
     s->tied = true;
-    s->rope.interleaved = is_interleaved(s->architecture);
+    s->rope.interleaved = hone_spec_gguf_interleaved(s->architecture);
     read_rope(&r, s);
     if (!r.status && d_v != s->d_head) {
         r.status =

@@ -275,6 +275,7 @@ void hone_executor_free(hone_executor *e)
     hone_free(e->memory);
     hone_free(e->scratch);
     hone_free(e->block);
+    hone_lora_room_release(&e->lora);
     hone_free(e->n_chunk);
     hone_free(e->trace);
     hone_free(e);
@@ -349,6 +350,7 @@ void hone_executor_run(hone_executor *e, const hone_step *step)
     e->step = step;
     e->run++;
     find_blocks(e);
+    hone_lora_begin(e);
     for (size_t i = 0; i < e->program->n_op; i++) {
         const hone_op *op = &e->program->op[i];
         hone_op_class_get(op->kind)->chunks(e, op, e->n_chunk + i * STAGES);

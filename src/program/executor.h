@@ -13,6 +13,7 @@
 #define HONE_PROGRAM_EXECUTOR_H
 
 #include "base/pool.h"
+#include "program/lora.h"
 #include "program/pack.h"
 #include "program/program.h"
 
@@ -34,6 +35,7 @@ typedef struct hone_step {
     int n_out;                 /* 0 .. limits.n_out */
     const int32_t *out_row;    /* [n_out], ascending row numbers */
     void *const *const *pages; /* [sequence]: page table that covers every position */
+    const hone_lora *const *lora; /* [sequence], NULL for none; NULL: nobody has one */
 } hone_step;
 
 /* What one op cost so far. */
@@ -61,6 +63,11 @@ HONE_MUST_CHECK hone_status hone_executor_plan(const hone_program *p,
                                                const hone_kv_layout *kv,
                                                const hone_step_limits *limits,
                                                size_t *bytes, hone_error *err);
+
+/* Take the memory that steps with this adapter need; before the first of them.  E_NOMEM,
+ * E_LIMIT. */
+HONE_MUST_CHECK hone_status hone_executor_fit(hone_executor *e, const hone_lora *l,
+                                              hone_error *err);
 
 void hone_executor_run(hone_executor *e, const hone_step *step);
 

@@ -6,6 +6,7 @@
 #define HONE_PROGRAM_OP_INTERNAL_H
 
 #include "program/executor.h"
+#include "program/lora.h"
 #include "program/pack.h"
 #include "program/program.h"
 
@@ -89,14 +90,69 @@ enum {
     HONE_SMALL_STEP = 4, /* rows up to which each thread prepares activations itself */
     HONE_TILE_COLS = HONE_LINEAR_MAX_ROWS, /* step rows of a tile */
     HONE_TILE_ROWS = 64,                   /* weight rows of one chunk, at most */
-    HONE_BLOCK_ROWS = 16,                  /* step rows that attend together, at most */
-    HONE_SPLIT_ROWS = 4 /* rows of a decode step up to which positions are split */
+    HONE_RUN_ROWS = 16,   /* step rows that an adapter takes together, at most */
+    HONE_BLOCK_ROWS = 16, /* step rows that attend together, at most */
+    HONE_SPLIT_ROWS = 4   /* rows of a decode step up to which positions are split */
 };
 
 /* Rows of one sequence that follow one another. */
 typedef struct hone_block {
     int row, n;
 } hone_block;
+
+/* What an adapter adds to one linear, and to all linears of one op. */
+typedef struct hone_lora_linear {
+    int first, rank; /* its rows of a; rank 0: none */
+    hone_matrix b;   /* [N, rank] */
+} hone_lora_linear;
+
+typedef struct hone_lora_op {
+    int rank;      /* of all linears together */
+    hone_matrix a; /* [rank, K] */
+    float *scale;  /* [rank], owned; of the products with a */
+    hone_lora_linear linear[HONE_OP_MAX_LINEAR];
+} hone_lora_op;
+
+struct hone_lora {
+    hone_lora_op *op; /* [n_op] */
+    size_t n_op, bytes;
+    unsigned char *block; /* the data of all matrices */
+    size_t block_bytes;
+    int rank, width; /* the largest of a linear, of an op */
+};
+
+/* Rows of a step that follow one another and have the same adapter. */
+typedef struct hone_lora_run {
+    const hone_lora *lora;
+    int row, n;
+} hone_lora_run;
+
+/* What steps with adapters need besides; empty before the first adapter. */
+typedef struct hone_lora_room {
+    int width; /* the largest of the adapters it was made for */
+    unsigned char *memory;
+    float *u;     /* [n_row_max, width] products with A of the current op, scaled */
+    float *x, *y; /* of each thread: a run's inputs, and its products before scaling */
+    size_t x_len, y_len;
+    hone_lora_run *run; /* [n_row_max], of the current step */
+    int n_run;
+} hone_lora_room;
+
+void hone_lora_room_release(hone_lora_room *room);
+/* Find the runs of e->step. */
+void hone_lora_begin(hone_executor *e);
+/* Chunks of hone_lora_down for the current op; 0 where no row's adapter has the op. */
+int hone_lora_chunks(const hone_executor *e, const hone_op *op);
+/* Products with A for one run, or a part of them. */
+void hone_lora_down(hone_executor *e, const hone_op *op, int chunk, int thread);
+/* Hint that hone_lora_up with the same arguments follows: the cache may fetch what it
+ * reads while the layer itself is computed. */
+void hone_lora_fetch(const hone_executor *e, const hone_op *op, int i, int n0, int n,
+                     int t0, int t);
+/* Add B u to rows n0 .. n0+n-1 of linear i for the t step rows from t0 on, in a tile of
+ * HONE_TILE_ROWS a row. */
+void hone_lora_up(const hone_executor *e, const hone_op *op, int i, float *tile, int n0,
+                  int n, int t0, int t);
 
 struct hone_executor {
     const hone_program *program; /* borrowed */
@@ -117,6 +173,7 @@ struct hone_executor {
     int n_block;
     float *parts; /* states of decode splits: [n_split_max][HONE_SPLIT_ROWS][head] */
     int n_split_max;
+    hone_lora_room lora;
     hone_watch_fn *watch;
     void *watch_ctx;
     bool tracing;

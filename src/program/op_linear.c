@@ -1,8 +1,9 @@
 /* op_linear.c - norm, linears that share its result, and what follows them.
  *
  * Stage 0 norms and quantizes the step's rows into activations that all threads share;
- * with few rows it has no chunks and each thread prepares its own copy, which costs
- * less than waiting for one another.  Stage 1 walks the rows of all the op's weights. */
+ * with few rows it does not and each thread prepares its own copy, which costs less than
+ * waiting for one another.  Behind that it takes the first products of rows with
+ * adapters (lora_step.c).  Stage 1 walks the rows of all the op's weights. */
 #include <string.h>
 
 #include "kernel/panel.h"
@@ -45,11 +46,18 @@ static int chunk_panels(const hone_executor *e, const hone_op *op)
     return n < 1 ? 1 : n;
 }
 
+/* Chunks of stage 0 that prepare activations. */
+static int prepare_chunks(const hone_executor *e, const hone_op *op)
+{
+    const int n_row = hone_value_n_row(e, op->in[0]);
+    return is_small(e, op) ? 0 : (n_row + PREPARE_ROWS - 1) / PREPARE_ROWS;
+}
+
 static void chunks(const hone_executor *e, const hone_op *op, int n_chunk[2])
 {
     const int n_row = hone_value_n_row(e, op->in[0]);
     const int len = chunk_panels(e, op);
-    n_chunk[0] = is_small(e, op) ? 0 : (n_row + PREPARE_ROWS - 1) / PREPARE_ROWS;
+    n_chunk[0] = prepare_chunks(e, op) + hone_lora_chunks(e, op);
     n_chunk[1] = n_row == 0 ? 0 : (all_panels(op) + len - 1) / len;
 }
 
@@ -106,15 +114,17 @@ static const hone_acts *activations(hone_executor *e, const hone_op *op, int thr
     return &s->acts;
 }
 
-/* Rows n0 .. n0+n-1 of linear i for t step rows from t0 on into a tile, bias included.
- * A compact tile: rows of a value can lie a power of two apart, where they would fight
- * for the same lines of the cache. */
+/* Rows n0 .. n0+n-1 of linear i for t step rows from t0 on into a tile, what adapters add
+ * and the bias included.  A compact tile: rows of a value can lie a power of two apart,
+ * where they would fight for the same lines of the cache. */
 static void linear(const hone_executor *e, float *tile, const hone_op *op, int i,
                    int n0, int n, const hone_acts *x, int t0, int t)
 {
     const hone_matrix *w = hone_pack_get(e->pack, (size_t)(op - e->program->op), i);
     const hone_matrix *bias = &op->linear[i].bias;
+    hone_lora_fetch(e, op, i, n0, n, t0, t);
     e->kernels->linear[w->dtype](tile, HONE_TILE_ROWS, w, n0, n, x, t0, t);
+    hone_lora_up(e, op, i, tile, n0, n, t0, t);
     if (!bias->data) return;
     float b[HONE_TILE_ROWS];
     const size_t size = hone_dtype_get(bias->dtype)->bytes;
@@ -168,6 +178,10 @@ static void run(hone_executor *e, const hone_op *op, int stage, int chunk, int t
     hone_scratch *s = &e->scratch[thread];
     const int K = e->program->value[op->in[0]].width;
     const int n_row = hone_value_n_row(e, op->in[0]);
+    if (stage == 0 && chunk >= prepare_chunks(e, op)) {
+        hone_lora_down(e, op, chunk - prepare_chunks(e, op), thread);
+        return;
+    }
     if (stage == 0) {
         hone_acts acts = e->acts;
         acts.K = K;

@@ -8,7 +8,9 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "serve/trace.h"
 
 typedef struct run run;
 
@@ -16,6 +18,7 @@ typedef struct run run;
 typedef struct run_event {
     struct run_event *next;
     size_t prompt;
+    int64_t time_ns;
     hone_event e;
     hone_piece piece;
     hone_request_stats stats;
@@ -26,7 +29,7 @@ typedef struct run_request {
     run *run;
     size_t prompt;
     uint64_t id;
-    bool submitted, ended;
+    bool submitted, started, ended;
     run_event end; /* the last event always has room */
 } run_request;
 
@@ -36,6 +39,7 @@ struct run {
     ask ask;
     reply reply;
     run_request *request; /* [ask.n_prompt] */
+    trace *trace;         /* NULL: none is wanted */
     size_t n_open;        /* requests that have not ended */
     api_error error;      /* of the first request that failed */
     pthread_mutex_t lock; /* the three below */
@@ -103,6 +107,7 @@ static void fail(run *r, const api_error *e)
 static void release(run *r)
 {
     pthread_mutex_destroy(&r->lock);
+    hone_trace_keep(r->server->traces, r->trace);
     hone_reply_release(&r->reply);
     hone_ask_release(&r->ask);
     hone_free(r->request);
@@ -146,6 +151,13 @@ static metrics_finish finish_of(const run *r, size_t prompt, hone_status s)
 
 /* -- events ------------------------------------------------------------------------ */
 
+/* Requests of an adapter that wait and that run. */
+static void count_adapter(const run *r, int waiting, int running)
+{
+    const char *name = r->ask.request.adapter;
+    if (name) hone_metrics_adapter(r->server->metrics, name, waiting, running);
+}
+
 static void request_ended(run *r, const run_event *v)
 {
     /* one that ended by its stop tokens was cancelled, and is done */
@@ -155,14 +167,31 @@ static void request_ended(run *r, const run_event *v)
     const hone_generate_options *g = &r->ask.request.generate;
     r->request[v->prompt].ended = true;
     r->n_open--;
+    count_adapter(r, r->request[v->prompt].started ? 0 : -1,
+                  r->request[v->prompt].started ? -1 : 0);
     if (r->x)
         hone_server_note(r->server, r->x, &v->stats,
                          finish_of(r, v->prompt, done ? HONE_OK : v->e.status),
                          r->ask.request.n_answer, g->n_max);
-    if (done) return;
+    if (done) {
+        if (v->e.error) hone_server_warn(r->server, v->error.text);
+        return;
+    }
     api_error e;
     hone_api_fail_status(&e, v->e.status, NULL, &v->error);
+    if (v->e.status == HONE_E_NOT_FOUND) e.code = "model_not_found"; /* unloaded */
     fail(r, &e);
+}
+
+/* A token came. */
+static void measure_gap(run *r, const run_event *v)
+{
+    const size_t n = (size_t)r->reply.n_answer;
+    reply_choice *c = &r->reply.choice[v->prompt * n + (size_t)v->e.answer];
+    if (v->piece.id < 0) return;
+    if (c->piece_ns)
+        hone_metrics_gap(r->server->metrics, (double)(v->time_ns - c->piece_ns) * 1e-9);
+    c->piece_ns = v->time_ns;
 }
 
 static void apply(run *r, const run_event *v)
@@ -175,6 +204,7 @@ static void apply(run *r, const run_event *v)
         hone_reply_prompt_token(&r->reply, v->prompt, &v->piece);
         break;
     case HONE_EVENT_PIECE:
+        measure_gap(r, v);
         hone_reply_piece(&r->reply, v->prompt, v->e.answer, &v->piece);
         if (r->ask.n_stop_id && hone_reply_prompt_ended(&r->reply, v->prompt))
             hone_scheduler_cancel(r->server->scheduler, r->request[v->prompt].id);
@@ -194,6 +224,15 @@ static void apply(run *r, const run_event *v)
     }
 }
 
+static void trace_event(run *r, const run_event *v)
+{
+    hone_event e = v->e;
+    if (e.piece) e.piece = &v->piece;
+    if (e.error) e.error = &v->error;
+    e.stats = &v->stats;
+    hone_trace_event(r->trace, v->prompt, v->time_ns, &e);
+}
+
 /* On the loop: everything that has come. */
 static void handle(void *arg)
 {
@@ -208,6 +247,11 @@ static void handle(void *arg)
     for (run_event *next; v; v = next) {
         next = v->next;
         const bool end = v->e.kind == HONE_EVENT_END;
+        if (v->e.kind == HONE_EVENT_START) {
+            r->request[v->prompt].started = true;
+            count_adapter(r, -1, 1);
+        }
+        if (r->trace) trace_event(r, v);
         if (r->x || end) apply(r, v);
         if (!end) hone_free(v);
     }
@@ -229,7 +273,7 @@ static run_event *copy(const hone_event *e, size_t prompt)
     const size_t embedding = e->n_embedding * sizeof *e->embedding;
     run_event *v = hone_alloc(1, sizeof *v + top + embedding + text);
     if (!v) return NULL;
-    *v = (run_event){.prompt = prompt, .e = *e};
+    *v = (run_event){.prompt = prompt, .time_ns = hone_clock_ns(), .e = *e};
     char *data = (char *)(v + 1);
     if (top) v->piece.top = memcpy(data, p->top, top);
     data += top;
@@ -255,10 +299,9 @@ static void on_event(void *ctx, const hone_event *e)
 {
     run_request *q = ctx;
     run *r = q->run;
-    if (e->kind == HONE_EVENT_STEP) return;
     run_event *v = &q->end;
     if (e->kind == HONE_EVENT_END) {
-        *v = (run_event){.prompt = q->prompt, .e = *e};
+        *v = (run_event){.prompt = q->prompt, .time_ns = hone_clock_ns(), .e = *e};
         if (e->stats) v->stats = *e->stats;
         if (e->error) v->error = *e->error;
     } else {
@@ -313,6 +356,7 @@ static bool submit(run *r, size_t i, api_error *e)
     if (s) return hone_api_fail_status(e, s, NULL, &err);
     own->submitted = true;
     r->n_open++;
+    count_adapter(r, 1, 0);
     return true;
 }
 
@@ -367,6 +411,8 @@ void hone_answer(hone_server *s, http_exchange *x, const dialect *d)
     }
     run *r = new_run(s, x, d, &a, &e);
     if (r) {
+        r->trace = hone_trace_new(s, x, &r->ask);
+        r->ask.request.trace = r->trace != NULL;
         submit_all(r);
         return;
     }

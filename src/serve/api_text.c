@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/mem.h"
+#include "serve/adapters.h"
 #include "serve/answer.h"
 
 static void put_model(hone_buf *b, const hone_server *s, const char *id,
@@ -27,9 +27,9 @@ void hone_api_models(void *ctx, http_exchange *x)
     hone_buf_init(&b, API_MAX_REPLY);
     hone_buf_append_str(&b, "{\"object\":\"list\",\"data\":[");
     put_model(&b, s, s->name, NULL);
-    for (size_t i = 0; i < s->options.n_adapter; i++) {
+    for (size_t i = 0; i < s->n_adapter; i++) {
         hone_buf_append_char(&b, ',');
-        put_model(&b, s, s->options.adapter[i].name, s->name);
+        put_model(&b, s, s->adapter[i].name, s->name);
     }
     hone_buf_append_str(&b, "]}");
     hone_answer_json(x, 200, &b);
@@ -40,12 +40,8 @@ void hone_api_model(void *ctx, http_exchange *x)
 {
     const hone_server *s = ctx;
     const char *id = http_get_path(x) + strlen("/v1/models/"), *parent = NULL;
-    bool found = strcmp(id, s->name) == 0;
-    for (size_t i = 0; i < s->options.n_adapter && !found; i++) {
-        found = strcmp(id, s->options.adapter[i].name) == 0;
-        parent = s->name;
-    }
-    if (!found) {
+    if (strcmp(id, s->name) != 0) parent = s->name;
+    if (parent && !hone_adapters_find(s, id)) {
         api_error e;
         hone_api_fail(&e, 404, "model_not_found", "model",
                       "the model '%.200s' does not exist", id);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "serve/adapters.h"
 
 enum {
     MAX_STOP = 16,
@@ -39,8 +40,7 @@ bool hone_ask_model(ask *a, const hone_server *s, const json_t *body, api_error 
     if (!hone_field_str(body, "model", &model, e)) return false;
     a->model = s->name;
     if (!model || strcmp(model, s->name) == 0) return true;
-    for (size_t i = 0; i < s->options.n_adapter; i++) {
-        if (strcmp(model, s->options.adapter[i].name) != 0) continue;
+    if (hone_adapters_find(s, model)) {
         a->model = a->request.adapter = model;
         return true;
     }

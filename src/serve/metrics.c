@@ -298,13 +298,18 @@ static void render_histogram(const metrics *m, const char *name, const char *hel
                     name, label, (unsigned long long)n);
 }
 
-/* The scheduler counts steps and their rows, not how rows are distributed: one bucket. */
 static void render_steps(const metrics *m, const hone_scheduler_stats *s, hone_buf *to)
 {
     static const char name[] = "vllm:iteration_tokens_total";
     const char *label = m->label.data;
     const unsigned long long n = s->n_step, rows = s->n_row;
+    unsigned long long below = 0;
     begin_series(to, name, "histogram", "Rows of a step.");
+    for (int i = 0; i < HONE_STEP_BUCKETS; i++) {
+        below += s->step_rows[i];
+        hone_buf_printf(to, "%s_bucket{%s,le=\"%d\"} %llu\n", name, label, 1 << i,
+                        below);
+    }
     hone_buf_printf(to,
                     "%s_bucket{%s,le=\"+Inf\"} %llu\n%s_sum{%s} %llu\n"
                     "%s_count{%s} %llu\n",

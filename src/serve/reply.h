@@ -63,6 +63,7 @@ struct reply_choice {
     hone_finish finish;
     char *stop; /* the stop string that ended it, or NULL */
     size_t n_generated, n_reasoning;
+    int64_t piece_ns; /* when its last token came, for who measures */
 };
 
 /* Writers append to reply->out; NULL where a dialect has nothing to say. */

@@ -5,11 +5,13 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "serve/adapters.h"
 #include "serve/api.h"
 #include "serve/metrics.h"
 #include "serve/page.h"
 #include "serve/request_log.h"
 #include "serve/server.h"
+#include "serve/trace.h"
 
 /* -- routes ------------------------------------------------------------------------ */
 
@@ -67,6 +69,8 @@ static const http_route own_routes[] = {
     {HTTP_GET, "/metrics", get_metrics, false},
 };
 enum {
+    N_SEQUENCE = 16, /* answers at once */
+    N_OUTPUT = 64,
     N_OWN_ROUTE = sizeof own_routes / sizeof own_routes[0]
 };
 
@@ -95,6 +99,12 @@ static void on_done(void *ctx, const http_exchange *x, int status, size_t bytes,
 
 /* -- life -------------------------------------------------------------------------- */
 
+void hone_server_warn(const hone_server *s, const char *text)
+{
+    const hone_server_options *o = &s->options;
+    if (o->log) hone_log_warning(o->log, o->log_ctx, o->log_json, text);
+}
+
 static http_options http_options_of(const hone_server_options *o)
 {
     return (http_options){
@@ -116,19 +126,27 @@ static http_options http_options_of(const hone_server_options *o)
     };
 }
 
+/* Many answers, their guesses, and prompts that are scored give outputs in one step. */
+static void fill_engine_options(hone_engine_options *e)
+{
+    e->cache = true;
+    if (e->n_sequence == 0) e->n_sequence = N_SEQUENCE;
+    if (e->n_output == 0)
+        e->n_output = e->n_sequence > N_OUTPUT / 2 ? 2 * e->n_sequence : N_OUTPUT;
+}
+
 static hone_status start_engines(hone_server *s, hone_error *err)
 {
     hone_server_options *o = &s->options;
-    if (o->n_adapter > 0)
-        return hone_fail(err, HONE_E_UNSUPPORTED,
-                         "serve: adapter %s: this engine has none", o->adapter[0].name);
-    o->engine.cache = true;
+    fill_engine_options(&o->engine);
     HONE_TRY(hone_engine_new(&s->engine, s->model, &o->engine, err));
     s->engine_info = hone_engine_get_info(s->engine);
+    HONE_TRY(hone_adapters_start(s, err));
     if (o->draft) {
         const hone_engine_options draft = {.n_thread = o->engine.n_thread,
                                            .n_ctx = s->engine_info.n_ctx,
                                            .n_sequence = s->engine_info.n_sequence,
+                                           .cache = true,
                                            .kernels = o->engine.kernels,
                                            .interrupt = o->engine.interrupt,
                                            .interrupt_ctx = o->engine.interrupt_ctx};
@@ -190,7 +208,10 @@ hone_status hone_server_new(hone_server **out, const hone_model *model,
     s->name = o->alias ? o->alias : hone_model_get_info(model)->name;
     s->created = (int64_t)time(NULL);
     atomic_init(&s->n_stop, 0);
-    hone_status status = start_engines(s, err);
+    s->traces = hone_alloc_zero(1, sizeof *s->traces);
+    hone_status status = s->traces
+                             ? start_engines(s, err)
+                             : hone_fail(err, HONE_E_NOMEM, "serve: out of memory");
     if (!status) status = hone_metrics_new(&s->metrics, s->name, &s->engine_info, err);
     if (!status) status = start_http(s, err);
     if (!status) status = start_engine_thread(s, err);
@@ -212,9 +233,12 @@ void hone_server_free(hone_server *s)
     }
     hone_scheduler_free(s->scheduler);
     http_server_free(s->http);
+    if (s->traces) hone_trace_ring_release(s->traces);
+    hone_free(s->traces);
     hone_metrics_free(s->metrics);
     hone_engine_free(s->draft_engine);
     hone_engine_free(s->engine);
+    hone_adapters_release(s);
     hone_free(s->route);
     hone_free(s);
 }

@@ -141,6 +141,19 @@ says dump_prints_hidden '{"tokens":[1],"hidden":[[' "$hone" dump "$data/models/l
 says dump_writes_a_layer 'layer.1.q.npy' "$hone" dump "$data/models/llama" --tokens 1,2 --layer 1 --dir "$dir/layer"
 "$hone" dump "$data/models/llama" --tensor model.norm.weight --npy "$dir/t.npy" && [ "$(wc -c <"$dir/t.npy")" = $((128 + 32 * 4)) ]
 ok dump_writes_a_tensor $?
+for l in none llama_all llama_all.gguf llama_all:0 llama_all:0.5; do
+    set -- --lora "$data/lora/$l"
+    [ $l = none ] && set --
+    "$hone" dump "$data/models/llama" --tokens 1,2,3 --logits "$@" >"$dir/$l.json"
+done
+cmp -s "$dir/llama_all.json" "$dir/llama_all.gguf.json"
+ok dump_adds_the_same_adapter_from_both_files $?
+cmp -s "$dir/none.json" "$dir/llama_all:0.json" && ! cmp -s "$dir/none.json" "$dir/llama_all.json" &&
+    ! cmp -s "$dir/llama_all.json" "$dir/llama_all:0.5.json"
+ok dump_scales_adapters $?
+fails dump_names_a_bad_adapter 1 "open $data/lora/x: No such file" "$hone" dump "$data/models/llama" --tokens 1 --logits --lora "$data/lora/x"
+fails dump_of_a_tensor_takes_no_adapter 2 'lora needs --tokens' "$hone" dump "$data/models/llama" --tensor model.norm.weight --npy "$dir/t.npy" --lora x
+says bench_takes_adapters '"batch":3' "$hone" bench "$data/models/llama" --decode 2 --batch 3 --reps 1 --json --lora "$data/lora/llama_all" --lora "$data/lora/llama_some.gguf"
 fails dump_of_bad_tokens_prints_nothing 1 'expected 0 to 60, found 61' "$hone" dump "$data/models/llama" --tokens 61 --logits
 fails dump_of_no_tokens_is_usage 2 'expected 1,2,3' "$hone" dump "$data/models/llama" --tokens '' --logits
 fails dump_of_half_a_list_is_usage 2 'expected 1,2,3' "$hone" dump "$data/models/llama" --tokens 1, --logits
@@ -157,6 +170,17 @@ fails bench_names_bad_types 1 "kv type 'q9'" "$hone" bench "$data/models/llama.g
 "$hone" synth --preset smollm2-135m --type Q4_K --layers 1 -o "$dir/synth.gguf" 2>"$dir/err" && grep -q 'Q4_K by Q5_0' "$dir/err"
 ok synth_says_what_it_replaced $?
 says synth_runs '"tokens_per_s"' "$hone" bench "$dir/synth.gguf" --decode 2 --reps 1 --json
+for t in 0 1; do # noise that keeps to a grammar, chosen or drawn
+    "$hone" run "$dir/synth.gguf" --raw -p abc --regex '(yes|no), [0-9]{3}[.]' --temp $t --json >"$dir/out" 2>"$dir/err" &&
+        grep -qE '"text":"(yes|no), [0-9]{3}[.]","tokens".*"finish_reason":"stop"' "$dir/out"
+    ok "run_keeps_to_a_grammar_$t" $?
+done
+printf '{"enum": ["left", "right"]}' >"$dir/schema.json"
+"$hone" run "$dir/synth.gguf" --raw -p abc --schema "$dir/schema.json" >"$dir/out" 2>"$dir/err" &&
+    python3 -c 'import json, sys; sys.exit(json.load(sys.stdin) not in ("left", "right"))' <"$dir/out"
+ok run_keeps_to_a_schema $?
+fails run_names_bad_grammars 1 "'(' without ')'" "$hone" run "$dir/synth.gguf" -p x --raw --regex 'a('
+fails run_takes_one_grammar 2 'give one of --schema' "$hone" run x -p y --regex a --gbnf b
 rm -f "$dir/synth.gguf"
 says synth_lists_presets 'olmoe-1b-7b' "$hone" synth --list
 fails synth_needs_its_options 2 'expected --preset, --type and --output' "$hone" synth --preset smollm2-135m

@@ -357,14 +357,12 @@ static void guesses_change_nothing(void **state)
         run();
         assert_all_as_alone(q, r, N_MANY);
         const hone_scheduler_stats s = hone_scheduler_get_stats(scheduler);
-        assert_true(s.n_draft > 0 && s.n_accepted > 0);
-        /* a model guesses its own most likely tokens, up to the end of the answer */
-        size_t n_draft = 0, n_right = 0;
-        for (int i = 1; i < N_MANY; i += 2) {
-            n_draft += r[i].stats.n_draft;
-            n_right += r[i].stats.n_accepted;
+        assert_true(s.n_draft > 0);
+        /* a model guesses its own most likely tokens; only the end of an answer cuts */
+        for (int i = 1; o == 1 && i < N_MANY; i += 2) {
+            assert_true(r[i].stats.n_accepted > 0);
+            assert_true(r[i].stats.n_draft - r[i].stats.n_accepted <= 4);
         }
-        assert_true(o == 0 || n_right * 3 > n_draft * 2);
         stop();
     }
     hone_engine_free(draft);

@@ -497,6 +497,30 @@ static void formats_and_forced_calls_become_grammars(void **state)
     fake_server_release(&s);
 }
 
+static void adapters_are_chosen_by_name(void **state)
+{
+    char name[] = "poet", path[] = "p";
+    server_adapter adapter = {name, path};
+    hone_server s = fake_server(FAKE_TEMPLATE);
+    (void)state;
+    s.adapter = &adapter;
+    s.n_adapter = 1;
+    http_exchange *x =
+        fake_post(&s, "/v1/completions", "{\"prompt\":[[5],[6]],\"model\":\"poet\"}");
+    assert_string_equal(fake.request[0].request.adapter, "poet");
+    assert_int_equal(fake.waiting, 2);
+    fake_start(0, 0);
+    fake_loop();
+    assert_true(fake.waiting == 1 && fake.running == 1);
+    fake_end(0, HONE_OK, NULL);
+    fake_end(1, HONE_OK, NULL); /* without a start */
+    fake_loop();
+    assert_true(fake.waiting == 0 && fake.running == 0);
+    assert_non_null(strstr(x->out.data, "\"model\":\"poet\""));
+    fake_free(x);
+    fake_server_release(&s);
+}
+
 static void batches_are_one_request_a_prompt(void **state)
 {
     hone_server s = fake_server(FAKE_TEMPLATE);
@@ -524,6 +548,7 @@ int main(void)
         cmocka_unit_test(conversations_become_prompts),
         cmocka_unit_test(a_template_without_tools_gets_an_instruction),
         cmocka_unit_test(formats_and_forced_calls_become_grammars),
+        cmocka_unit_test(adapters_are_chosen_by_name),
         cmocka_unit_test(batches_are_one_request_a_prompt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -260,7 +260,8 @@ static int count(const char *text, const char *part)
         if (!strstr(reply, part)) fail_msg("no '%s' in '%.2000s'", part, reply);       \
     } while (0)
 
-#define CLOSE "Host: x\r\nConnection: close\r\n\r\n"
+#define REQUEST(text) text, sizeof(text) - 1
+#define CLOSE         "Host: x\r\nConnection: close\r\n\r\n"
 
 /* -- requests and replies ---------------------------------------------------------- */
 
@@ -348,7 +349,8 @@ static void http_1_0_closes_unless_asked(void **state)
     open_site(&s, (http_options){0});
     assert_int_equal(ask(&s, "GET /hello HTTP/1.0\r\n\r\n"), 200);
     assert_says("Connection: close\r\n");
-    ask_n(&s, "GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 52, "hello");
+    ask_n(&s, REQUEST("GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+          "hello");
     assert_says("Connection: keep-alive\r\n");
     /* a stream without chunks ends with the connection */
     assert_int_equal(ask(&s, "GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
@@ -486,8 +488,6 @@ static void expect_continue_is_answered(void **state)
 }
 
 /* -- what is refused --------------------------------------------------------------- */
-
-#define REQUEST(text) text, sizeof(text) - 1
 
 static void malformed_requests_are_refused(void **state)
 {

@@ -41,6 +41,7 @@ static void scheduler_numbers_are_read_at_the_scrape(void **state)
                                     .kv_bytes_used = 1000,
                                     .kv_bytes_cached = 500,
                                     .n_step = 7,
+                                    .step_rows = {[0] = 3, [4] = 1, [5] = 3},
                                     .n_row = 100,
                                     .n_prompt = 9007199254740993,
                                     .n_reused = 60,
@@ -64,6 +65,8 @@ static void scheduler_numbers_are_read_at_the_scrape(void **state)
     has_line(&b, "hone:forced_tokens_total{model_name=\"m\"} 4");
     has_line(&b, "hone:requests_rejected_total{model_name=\"m\"} 5");
     has_line(&b, "hone:kv_cached_bytes{model_name=\"m\"} 500");
+    has_line(&b, "vllm:iteration_tokens_total_bucket{model_name=\"m\",le=\"16\"} 4");
+    has_line(&b, "vllm:iteration_tokens_total_bucket{model_name=\"m\",le=\"32\"} 7");
     has_line(&b, "vllm:iteration_tokens_total_bucket{model_name=\"m\",le=\"+Inf\"} 7");
     has_line(&b, "vllm:iteration_tokens_total_sum{model_name=\"m\"} 100");
     has_line(&b, "vllm:cache_config_info{model_name=\"m\",block_size=\"32\","
