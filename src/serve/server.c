@@ -8,6 +8,7 @@
 #include "serve/adapters.h"
 #include "serve/api.h"
 #include "serve/metrics.h"
+#include "serve/page.h"
 #include "serve/request_log.h"
 #include "serve/server.h"
 #include "serve/trace.h"
@@ -59,7 +60,8 @@ static void get_metrics(void *ctx, http_exchange *x)
     hone_buf_release(&page);
 }
 
-/* The key protects everything but the two probes, which say nothing about the model. */
+/* The key protects everything but the two probes and the page, which say nothing about
+ * the model. */
 static const http_route own_routes[] = {
     {HTTP_GET, "/health", get_health, true},
     {HTTP_GET, "/ready", get_ready, true},
@@ -160,12 +162,14 @@ static hone_status start_engines(hone_server *s, hone_error *err)
 
 static hone_status start_http(hone_server *s, hone_error *err)
 {
-    const size_t n = N_OWN_ROUTE + hone_n_api_route;
+    const size_t n_before = N_OWN_ROUTE + hone_n_page_route;
+    const size_t n = n_before + hone_n_api_route;
     s->route = hone_alloc(n, sizeof *s->route);
     if (!s->route) return hone_fail(err, HONE_E_NOMEM, "serve: out of memory");
     memcpy(s->route, own_routes, sizeof own_routes);
-    memcpy(s->route + N_OWN_ROUTE, hone_api_routes,
-           hone_n_api_route * sizeof *s->route);
+    memcpy(s->route + N_OWN_ROUTE, hone_page_routes,
+           hone_n_page_route * sizeof *s->route);
+    memcpy(s->route + n_before, hone_api_routes, hone_n_api_route * sizeof *s->route);
     const http_options ho = http_options_of(&s->options);
     return http_server_new(&s->http, &ho, s->route, n, s, err);
 }
