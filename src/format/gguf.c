@@ -370,7 +370,7 @@ static hone_status new_reader(hone_gguf **out, const char *name, hone_error *err
 
 static hone_status open_one(hone_gguf **out, const char *path, hone_error *err)
 {
-    hone_gguf *g;
+    hone_gguf *g = NULL;
     HONE_TRY(new_reader(&g, path, err));
     hone_status s = hone_file_map(&g->file, path, err);
     if (!s) {
@@ -390,7 +390,7 @@ static hone_status open_one(hone_gguf **out, const char *path, hone_error *err)
 hone_status hone_gguf_open_memory(hone_gguf **out, const void *data, size_t size,
                                   const char *name, hone_error *err)
 {
-    hone_gguf *g;
+    hone_gguf *g = NULL;
     HONE_TRY(new_reader(&g, name, err));
     g->data = data;
     g->size = size;
@@ -479,7 +479,7 @@ static hone_status open_shards(hone_gguf *g, const char *path, hone_error *err)
 
 hone_status hone_gguf_open(hone_gguf **out, const char *path, hone_error *err)
 {
-    hone_gguf *g;
+    hone_gguf *g = NULL;
     HONE_TRY(open_one(&g, path, err));
     const hone_status s = open_shards(g, path, err);
     if (s) {

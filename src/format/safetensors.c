@@ -366,7 +366,7 @@ static hone_status new_reader(hone_safetensors **out, hone_error *err)
 hone_status hone_safetensors_open(hone_safetensors **out, const char *path,
                                   hone_error *err)
 {
-    hone_safetensors *s;
+    hone_safetensors *s = NULL;
     HONE_TRY(new_reader(&s, err));
     const hone_status st =
         hone_folder_exists(path) ? open_folder(s, path, err) : add_file(s, path, err);
@@ -380,7 +380,7 @@ hone_status hone_safetensors_open(hone_safetensors **out, const char *path,
 hone_status hone_safetensors_open_memory(hone_safetensors **out, const void *data,
                                          size_t size, const char *name, hone_error *err)
 {
-    hone_safetensors *s;
+    hone_safetensors *s = NULL;
     HONE_TRY(new_reader(&s, err));
     s->bytes = size;
     const hone_status st = read_file(s, data, size, err);

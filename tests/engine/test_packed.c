@@ -115,7 +115,7 @@ static void a_damaged_file_is_replaced(void **state)
     size_t len;
     hone_error err;
     float want[N_VOCAB];
-    char path[256];
+    char path[4096];
     (void)state;
     if (!packs()) return;
     snprintf(path, sizeof path, "%s", model);
