@@ -9,7 +9,7 @@ Cases: closedN[:IN/OUT] - N clients, each sends its next request when the last i
 one long beginning; arrive - answers run while a long prompt arrives; idle - streams that nobody feeds beside a
 working one; trace - open loop, Poisson arrivals whose lengths come from a trace.
 
-TTFT is the time from sending to the first event with text; ITL the gaps between such events; TPOT (last - first)
+TTFT is the time from sending to the first event of an answer; ITL the gaps between such events; TPOT (last - first)
 / (tokens - 1) of a request; throughput counts the tokens that the servers report.  Medians over repetitions.
 Clients run in this process, on the same cores as the servers, for both alike.
 """
@@ -73,7 +73,7 @@ async def ask(host, port, path, body, reply=None, first=None):
             if not line.startswith(b"data: {"):
                 continue
             event = json.loads(line[6:])
-            if event.get("choices") and event["choices"][0].get("text"):
+            if event.get("choices") and event["choices"][0].get("finish_reason") is None:
                 r.times.append(time.monotonic())
                 if first:
                     first.set()
