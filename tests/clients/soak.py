@@ -1,17 +1,22 @@
+#!/usr/bin/env python3
 """A mixed load for as long as wanted: soak.py [--minutes N] HONE MODEL DATA [OPTION...].
 
 Starts `hone serve MODEL OPTION...` with few pages and few answers at once, so that pages run
 out, prefixes are evicted and answers are taken back; and one of a tiny model, whose adapters
 come and go.  Many clients ask everything that the server can do, leave in the middle, and do
-not read.  Greedy answers are compared with what they were when the server was idle.  Every
+not read.  Some answers, greedy and seeded, are compared with those of an idle server.  Every
 10 seconds the resident memory is noted; its slope in the last two thirds is told at the end.
 After SIGTERM both servers must exit with 0 and an empty log.  DATA is tests/data.
+
+MODEL `noise` is a model of random weights, small enough for a server with a sanitizer.
 """
 import argparse
 import collections
 import json
 import os
 import random
+import shutil
+import struct
 import sys
 import tempfile
 import threading
@@ -194,6 +199,38 @@ class Load:
                     return
 
 
+def write_noise(folder, data):
+    """A llama of 2 layers whose tokenizer has 400 tokens, as a folder of Hugging Face's."""
+    r, d, ff, kv = random.Random(1), 32, 48, 16
+    shapes = {"model.embed_tokens": (400, d), "lm_head": (400, d), "model.norm": (d,)}
+    for i in (0, 1):
+        shapes.update({f"model.layers.{i}.{n}": s for n, s in {
+            "input_layernorm": (d,), "post_attention_layernorm": (d,), "self_attn.q_proj": (d, d),
+            "self_attn.k_proj": (kv, d), "self_attn.v_proj": (kv, d), "self_attn.o_proj": (d, d),
+            "mlp.gate_proj": (ff, d), "mlp.up_proj": (ff, d), "mlp.down_proj": (d, ff)}.items()})
+    head, body = {}, b""
+    for name, shape in shapes.items():
+        n = shape[0] * (shape[1] if len(shape) == 2 else 1)
+        values = [1.0] * n if len(shape) == 1 else [r.gauss(0, 0.3) for _ in range(n)]
+        head[name + ".weight"] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body), len(body) + 4 * n]}
+        body += struct.pack(f"<{n}f", *values)
+    text = json.dumps(head).encode()
+    text += b" " * (-len(text) % 8)
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": d, "intermediate_size": ff,
+              "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+              "vocab_size": 400, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+              "bos_token_id": 0, "eos_token_id": 1, "tie_word_embeddings": False}
+    template = "{% for m in messages %}<s>{{ m['role'] }}\n{{ m['content'] }}</s>\n{% endfor %}" \
+               "{% if add_generation_prompt %}<s>assistant\n{% endif %}"
+    with open(os.path.join(folder, "model.safetensors"), "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + body)
+    with open(os.path.join(folder, "config.json"), "w") as f:
+        json.dump(config, f)
+    with open(os.path.join(folder, "tokenizer_config.json"), "w") as f:
+        json.dump({"bos_token": "<s>", "eos_token": "</s>", "chat_template": template}, f)
+    shutil.copy(os.path.join(data, "tok_smollm.json"), os.path.join(folder, "tokenizer.json"))
+
+
 def slope(points):
     """Least squares, in units of y for one of x."""
     n = len(points)
@@ -225,8 +262,16 @@ def main():
     p.add_argument("model")
     p.add_argument("data")
     a, options = p.parse_known_args()
-    with tempfile.TemporaryDirectory() as folder, \
-            Server(a.hone, a.model, "--ctx", "512", "--kv-bytes", "12M", "--max-sequences", "6", "--queue", "30",
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as noise:
+        if a.model == "noise":
+            write_noise(noise, a.data)
+            measure(a, folder, noise, ["--ctx", "2048", "--kv-bytes", "272K", *options])
+        else:
+            measure(a, folder, a.model, ["--ctx", "512", "--kv-bytes", "12M", *options])
+
+
+def measure(a, folder, model, options):
+    with Server(a.hone, model, "--max-sequences", "6", "--queue", "30",
                    "--stall-s", "3", "--max-output", "16K", "--header-s", "3", "--session-dir", folder, *options) as s, \
             Server(a.hone, os.path.join(a.data, "models/llama.gguf"), "--max-sequences", "4") as tiny:
         load = Load(s, tiny, a.data, time.monotonic() + 60 * a.minutes)
