@@ -51,7 +51,7 @@ class Server:
         with open(f"/proc/{self.process.pid}/statm") as f:
             return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    def connect(self, receive=None, timeout=300):
+    def connect(self, receive=None, timeout=600):
         """A socket; receive: bytes of its buffer."""
         s = socket.socket()
         if receive:
@@ -62,7 +62,7 @@ class Server:
 
     def open(self, path, body=None, method=None):
         """Ask; http.client's response, whose body has not been read."""
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
         c.request(method or ("GET" if body is None else "POST"), path, data,
                   {} if data is None else {"Content-Type": "application/json"})

@@ -124,8 +124,14 @@ def leavers(s, r, load):
 def slow_readers(s, r, load):
     with s.connect(receive=4096) as c:
         c.sendall(post(chat_path, chat(r, stream=True, max_tokens=80, logprobs=True, top_logprobs=20)))
+        c.settimeout(0.5)  # a whole answer leaves the connection open
         until = time.monotonic() + r.random() * 8
-        while time.monotonic() < until and c.recv(256):
+        while time.monotonic() < until:
+            try:
+                if not c.recv(256):
+                    break
+            except TimeoutError:
+                continue
             time.sleep(0.02)
 
 
