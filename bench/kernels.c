@@ -1,6 +1,6 @@
 /* kernels.c - the speed of each kernel alone, on one thread.
  *
- *     bench_kernels [TIER [TYPE]]
+ *     bench_kernels [TIER [TYPE | attention]]
  *
  * Linear layers: multiply-adds per nanosecond and per clock cycle for 1, 4, 8, 96 and 512
  * activation rows against a matrix of 512 rows by 2048 columns, which stays in the
@@ -14,6 +14,7 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "kernel/kv_page.h"
 #include "kernel/panel.h"
 
 enum {
@@ -159,13 +160,12 @@ static void bench_type(bench *b, hone_dtype t)
 typedef struct attention_run {
     const bench *b;
     hone_attention_args a;
-    hone_dtype t;
 } attention_run;
 
 static void run_attention(void *ctx)
 {
     const attention_run *r = ctx;
-    r->b->k->attention[r->t](&r->a);
+    r->b->k->attention(&r->a);
 }
 
 static void bench_attention(bench *b, hone_dtype t, int n_row)
@@ -173,25 +173,29 @@ static void bench_attention(bench *b, hone_dtype t, int n_row)
     enum {
         N_Q = 4
     };
-    const size_t size = hone_dtype_get(t)->bytes, half = (size_t)PAGE * HEAD * size;
+    const size_t half = hone_kv_key_bytes(t, HEAD, PAGE);
     void *page[DEPTH / PAGE];
-    float *values = hone_alloc_aligned(2 * PAGE * HEAD, sizeof *values);
+    float x[HEAD];
     float *q = hone_alloc_aligned((size_t)n_row * N_Q * HEAD, 2 * sizeof *q);
     float *state = hone_alloc_aligned((size_t)n_row * N_Q * 2 * (HEAD + 16), 4);
     float *scratch = hone_alloc_aligned(hone_attention_scratch(HEAD, HEAD, PAGE), 4);
     hone_rng rng;
     hone_rng_init(&rng, 3);
-    if (!values || !q || !state || !scratch) abort();
+    if (!q || !state || !scratch) abort();
     for (int i = 0; i < n_row * N_Q * HEAD; i++) {
         q[i] = (float)hone_rng_f64(&rng) - 0.5f;
     }
     for (int p = 0; p < DEPTH / PAGE; p++) {
-        page[p] = hone_alloc_aligned(2 * half, 1);
-        if (!page[p]) abort();
-        for (int i = 0; i < 2 * PAGE * HEAD; i++) {
-            values[i] = (float)hone_rng_f64(&rng) - 0.5f;
+        unsigned char *to = hone_alloc_aligned(2 * half, 1);
+        if (!to) abort();
+        page[p] = to;
+        for (int i = 0; i < 2 * PAGE; i++) {
+            for (int j = 0; j < HEAD; j++) {
+                x[j] = (float)hone_rng_f64(&rng) - 0.5f;
+            }
+            (i < PAGE ? hone_kv_put_key : hone_kv_put_value)(
+                b->k, i < PAGE ? to : to + half, t, PAGE, i % PAGE, x, HEAD);
         }
-        b->k->narrow[t](page[p], values, 2 * PAGE * HEAD);
     }
     attention_run r = {b,
                        {.out = q + (size_t)n_row * N_Q * HEAD,
@@ -200,6 +204,8 @@ static void bench_attention(bench *b, hone_dtype t, int n_row)
                         .ldq = N_Q * HEAD,
                         .page = page,
                         .v_offset = half,
+                        .k_type = t,
+                        .v_type = t,
                         .n_row = n_row,
                         .n_q = N_Q,
                         .d_k = HEAD,
@@ -209,15 +215,13 @@ static void bench_attention(bench *b, hone_dtype t, int n_row)
                         .split = -1,
                         .scale = 0.125f,
                         .state = state,
-                        .scratch = scratch},
-                       t};
+                        .scratch = scratch}};
     const double macs = 2.0 * n_row * N_Q * HEAD * DEPTH / shortest(run_attention, &r);
     printf("%-7s attention %-4s %2d rows of %d heads: %6.1f (%5.1f/cycle)\n",
            b->k->tier, hone_dtype_get(t)->name, n_row, N_Q, macs, macs / b->ghz);
     for (int p = 0; p < DEPTH / PAGE; p++) {
         hone_free(page[p]);
     }
-    hone_free(values);
     hone_free(q);
     hone_free(state);
     hone_free(scratch);
@@ -238,6 +242,7 @@ int main(int argc, char **argv)
     b.y = hone_alloc_aligned((size_t)MAX_T * N, 4);
     if (!b.rows || !b.panels || !b.y || !b.acts.f || !b.acts.minus) return 1;
     printf("clock %.2f GHz; multiply-adds a nanosecond (a cycle)\n", b.ghz);
+    const bool attention = argc <= 2 || strcmp(argv[2], "attention") == 0;
     const char *tier;
     for (int i = 0; (tier = hone_kernels_tier(i)) != NULL; i++) {
         unsigned flags;
@@ -250,9 +255,11 @@ int main(int argc, char **argv)
             if (argc > 2 && strcasecmp(argv[2], hone_dtype_get(t)->name) != 0) continue;
             bench_type(&b, (hone_dtype)t);
         }
-        for (int rows = 1; argc <= 2 && rows <= 16; rows *= 16) {
+        for (int rows = 1; attention && rows <= 16; rows *= 16) {
             bench_attention(&b, HONE_F32, rows);
             bench_attention(&b, HONE_F16, rows);
+            bench_attention(&b, HONE_Q8_0, rows);
+            bench_attention(&b, HONE_Q4_0, rows);
         }
     }
     return 0;

@@ -58,9 +58,9 @@ typedef struct hone_bench_result {
     hone_machine_speed machine;    /* with this many threads */
 } hone_bench_result;
 
-typedef struct hone_bench_options { /* zero: the default */
-    const char *kv_type, *kernels;  /* as hone_engine_options */
-    int n_rep;                      /* default 5 */
+typedef struct hone_bench_options {              /* zero: the default */
+    const char *kv_type, *kernels, *packed_file; /* as hone_engine_options */
+    int n_rep;                                   /* default 5 */
     const char *const *lora; /* [n_lora] adapters: sequence i of a case has number
                                 i % n_lora */
     size_t n_lora;

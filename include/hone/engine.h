@@ -36,7 +36,8 @@ typedef struct hone_engine_options { /* zero: the default */
                             one if n_sequence is not given; at most half of the
                             available memory, but a given n_ctx once; pages are taken
                             when used */
-    const char *kv_type; /* "f16", "bf16" or "f32"; default f16 */
+    const char *kv_type; /* of keys and values: "f32", "f16", "bf16", "q8_0", "q4_0", or
+                            apart, "q8_0,f16" for keys as q8_0; default f16 */
     const char *kernels; /* "ref", "avx2", "neon", ...; default: the best */
     int n_batch;         /* rows a step takes at most; default 512 */
     int n_sequence;      /* sequences that may have logits at once, at most n_batch;
@@ -50,6 +51,10 @@ typedef struct hone_engine_options { /* zero: the default */
                              up to disk_bytes, and come back without being computed */
     uint64_t disk_bytes;
     int page_len; /* positions of a page; default 32 */
+    /* Where to keep the weights as the kernels read them, about as large as the model's
+     * file: written at the first start, taken from there at later ones; replaced when the
+     * model has changed, not used when it is damaged. */
+    const char *packed_file;
     /* Asked between steps; true ends the call with HONE_E_CANCELLED.  May be NULL. */
     bool (*interrupt)(void *ctx);
     void *interrupt_ctx;
@@ -74,6 +79,8 @@ typedef struct hone_engine_info {
         kv_bytes_cached; /* pages of the prefix cache alone, given up when needed */
     uint64_t disk_bytes_used; /* cached pages on disk */
     uint64_t step_bytes;
+    bool packed_kept;           /* the packed weights came from packed_file */
+    const char *packed_warning; /* why they could not be written there, or NULL */
 } hone_engine_info;
 HONE_API hone_engine_info hone_engine_get_info(const hone_engine *e);
 HONE_API const hone_model *hone_engine_model(const hone_engine *e);

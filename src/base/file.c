@@ -31,13 +31,14 @@ static hone_status map_descriptor(hone_file *f, int fd, const char *path,
         return hone_fail(err, HONE_E_LIMIT, "open %s: too large for this machine",
                          path);
     }
+    const int64_t changed = st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     if (st.st_size == 0) {
-        *f = (hone_file){no_bytes, 0};
+        *f = (hone_file){no_bytes, 0, changed};
         return HONE_OK;
     }
     void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED) return fail_errno(err, "map", path);
-    *f = (hone_file){p, (size_t)st.st_size};
+    *f = (hone_file){p, (size_t)st.st_size, changed};
     return HONE_OK;
 }
 

@@ -12,12 +12,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
 typedef struct hone_file {
     const unsigned char *data; /* never NULL after success, also when size is 0 */
     size_t size;
+    int64_t changed_ns; /* when the file was changed last, since 1970 */
 } hone_file;
 
 /* E_NOT_FOUND no such file, E_IO anything else, directories and devices included. */

@@ -254,3 +254,28 @@ int hone_machine_threads(void)
     each_cgroup("/sys/fs/cgroup/cpu", "cpu", look_quota_v1, &n);
     return n;
 }
+
+uint64_t hone_machine_huge_bytes(const void *p)
+{
+    static const char *const fields[] = {"FilePmdMapped", "ShmemPmdMapped",
+                                         "AnonHugePages"};
+    char line[512];
+    uint64_t from, to, kib, sum = 0;
+    bool inside = false;
+    FILE *f = fopen("/proc/self/smaps", "re");
+    while (f && fgets(line, sizeof line, f)) {
+        /* "7f00..-7f01.. r--s ..." begins a mapping, "Field:  N kB" is of the last one */
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64, &from, &to) == 2) {
+            if (inside) break;
+            inside = from == (uint64_t)(uintptr_t)p;
+        }
+        for (int i = 0; inside && i < 3; i++) {
+            const size_t n = strlen(fields[i]);
+            if (strncmp(line, fields[i], n) == 0 &&
+                sscanf(line + n, ": %" SCNu64, &kib) == 1)
+                sum += kib * 1024;
+        }
+    }
+    if (f) fclose(f);
+    return sum;
+}

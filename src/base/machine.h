@@ -23,6 +23,10 @@ uint64_t hone_machine_total_bytes(void);
  * does not say. */
 uint64_t hone_machine_cache_bytes(void);
 
+/* Bytes in huge pages of the mapping that begins at p; 0 where there is none or the system
+ * does not say. */
+uint64_t hone_machine_huge_bytes(const void *p);
+
 /* Largest resident set of this process so far, in bytes. */
 uint64_t hone_machine_peak_bytes(void);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "cli/command.h"
 
 enum {
@@ -20,7 +21,7 @@ typedef struct numbers {
 typedef struct args {
     const char *prefill, *decode, *depth, *batch, *threads, *kv_type, *kernels;
     int n_rep;
-    bool json, ops;
+    bool json, ops, packed;
     cli_list lora;
 } args;
 
@@ -245,9 +246,12 @@ static int measure(const args *a, const char *name, const cases *c,
     hone_model *m;
     const bool terminal = isatty(STDERR_FILENO);
     kinds k = {0};
+    char *packed = NULL;
+    if (a->packed && cli_packed_path(name, &packed, &err)) return cli_fail(&err);
     const hone_bench_options o = {
         .kv_type = a->kv_type,
         .kernels = a->kernels,
+        .packed_file = packed,
         .n_rep = a->n_rep,
         .lora = a->lora.item,
         .n_lora = a->lora.n,
@@ -256,7 +260,10 @@ static int measure(const args *a, const char *name, const cases *c,
         .op_ctx = &k,
         .interrupt = cli_interrupted,
     };
-    if (cli_model_open(&m, name, 0, &err)) return cli_fail(&err);
+    if (cli_model_open(&m, name, 0, &err)) {
+        hone_free(packed);
+        return cli_fail(&err);
+    }
     cli_catch_interrupts();
     const hone_status s = hone_bench_run(m, c->item, c->n, &o, r, &err);
     if (terminal) fprintf(stderr, "\r\x1b[K");
@@ -264,6 +271,7 @@ static int measure(const args *a, const char *name, const cases *c,
     if (!s && a->json) print_json(m, r, c->n);
     if (!s && !a->json) print_table(m, r, c->n);
     hone_model_close(m);
+    hone_free(packed);
     if (s) return cli_fail(&err);
     return cli_interrupted(NULL) ? CLI_INTERRUPTED : 0;
 }
@@ -280,12 +288,14 @@ static int run(const cli_command *self, int argc, char **argv)
         {"batch", 0, CLI_STR, &a.batch, "N,..", "sequences together; default 1"},
         {"threads", 't', CLI_STR, &a.threads, "N,..",
          "threads; default: what this machine grants"},
-        {"kv-type", 0, CLI_STR, &a.kv_type, "T",
-         "type of cached keys and values: f16, bf16, f32"},
+        {"kv-type", 0, CLI_STR, &a.kv_type, "K[,V]",
+         "cached keys (and values): f16, f32, bf16, q8_0, q4_0"},
         {"kernels", 0, CLI_STR, &a.kernels, "TIER",
          "kernels: ref, avx2, neon, ...; default: the best"},
         {"lora", 0, CLI_LIST, &a.lora, "PATH",
          "adapter; with several, sequences have them in turn"},
+        {"packed-cache", 0, CLI_FLAG, &a.packed, NULL,
+         "keep the weights as kernels read them beside the model: starts faster"},
         {"reps", 'r', CLI_INT, &a.n_rep, "N", "repetitions of every case; default 5"},
         {"ops", 0, CLI_FLAG, &a.ops, NULL, "also print the time of each kind of op"},
         {"json", 0, CLI_FLAG, &a.json, NULL, "print one JSON document"},

@@ -197,7 +197,18 @@ static void remove_empty_parents(const char *path, const char *cache)
     hone_free(p);
 }
 
-/* A file, a folder with the files in it, or a link, whose target stays. */
+/* Packed weights that were kept beside the model. */
+static void remove_packed(const char *path)
+{
+    char *packed;
+    hone_error unused;
+    if (cli_packed_path(path, &packed, &unused)) return;
+    unlink(packed);
+    hone_free(packed);
+}
+
+/* A file, a folder with the files in it, or a link, whose target stays; packed weights go
+ * along. */
 static hone_status remove_model(const char *path, const char *cache, hone_error *err)
 {
     struct stat st;
@@ -205,6 +216,7 @@ static hone_status remove_model(const char *path, const char *cache, hone_error 
         return hone_fail(err, HONE_E_INVALID, "rm %s: a link leads out of the cache",
                          path);
     }
+    remove_packed(path);
     if (lstat(path, &st) || (S_ISDIR(st.st_mode) ? remove_folder(path) : unlink(path)))
         return hone_fail(err, HONE_E_IO, "rm %s: %s", path, strerror(errno));
     remove_empty_parents(path, cache);

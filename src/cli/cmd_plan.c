@@ -86,7 +86,7 @@ static int run(const cli_command *self, int argc, char **argv)
 
 const cli_command cli_cmd_plan = {
     .name = "plan",
-    .usage = "MODEL [--ctx N] [--kv-type T] [--sequences N] [--json]",
+    .usage = "MODEL [--ctx N] [--kv-type K[,V]] [--sequences N] [--json]",
     .summary = "say whether a model fits this machine, and how fast it can run",
     .run = run,
 };

@@ -12,16 +12,19 @@
 enum {
     MAX_KEYS = 1024,
     MAX_SECRETS = 1 << 20,
-    N_OWN_OPTION = 28,
+    N_OWN_OPTION = 31,
     DEFAULT_PORT = 8080
 };
 
+#define DISK_BYTES ((uint64_t)4 << 30)
+
 typedef struct args {
     const char *host, *alias, *key_file, *log, *tls_cert, *tls_key, *cors_origin;
-    const char *draft, *session_dir, *pooling, *template_file, *config;
+    const char *draft, *disk_dir, *session_dir, *pooling, *template_file, *config;
     int port, max_sequence, queue, n_draft, drain_s, ping_s;
     int max_connections, header_s, idle_s, stall_s;
-    uint64_t kv_bytes, max_body, max_header, max_output;
+    uint64_t kv_bytes, disk_bytes, max_body, max_header, max_output;
+    bool packed;
     cli_list lora;
     cli_engine_args engine;
 } args;
@@ -35,7 +38,7 @@ typedef struct opened {
     size_t n_key;
     hone_server_adapter adapter[CLI_MAX_LIST];
     char *adapter_name[CLI_MAX_LIST], *adapter_path[CLI_MAX_LIST];
-    char *alias;
+    char *alias, *packed;
 } opened;
 
 static void set_options(args *a, cli_option out[N_OWN_OPTION])
@@ -57,6 +60,12 @@ static void set_options(args *a, cli_option out[N_OWN_OPTION])
         {"queue", 0, CLI_INT, &a->queue, "N", "requests that may wait; default 256"},
         {"kv-bytes", 0, CLI_BYTES, &a->kv_bytes, "BYTES",
          "memory of keys and values; K, M, G"},
+        {"disk-dir", 0, CLI_STR, &a->disk_dir, "DIR",
+         "pages that give way go to a file there and come back"},
+        {"disk-bytes", 0, CLI_BYTES, &a->disk_bytes, "BYTES",
+         "of that file; K, M, G; default 4G"},
+        {"packed-cache", 0, CLI_FLAG, &a->packed, NULL,
+         "keep the weights as kernels read them beside the model: starts faster"},
         {"session-dir", 0, CLI_STR, &a->session_dir, "DIR",
          "keep named sessions there"},
         {"pooling", 0, CLI_STR, &a->pooling, "P", "of embeddings: mean, last"},
@@ -167,6 +176,7 @@ static hone_status open_all(opened *o, const args *a, const char *model,
     o->alias = a->alias ? hone_strdup(a->alias) : default_alias(model);
     if (!o->alias) return hone_fail(err, HONE_E_NOMEM, "serve: out of memory");
     HONE_TRY(cli_model_open(&o->model, model, 0, err));
+    if (a->packed) HONE_TRY(cli_packed_path(model, &o->packed, err));
     return a->draft ? cli_model_open(&o->draft, a->draft, 0, err) : HONE_OK;
 }
 
@@ -180,6 +190,7 @@ static void close_all(opened *o)
         hone_free(o->adapter_path[i]);
     }
     hone_free(o->alias);
+    hone_free(o->packed);
     hone_free(o->chat_template);
     hone_free(o->keys);
 }
@@ -235,8 +246,11 @@ static hone_server_options server_options(const args *a, const opened *o)
         .log_json = a->log && strcmp(a->log, "json") == 0,
     };
     s.engine.interrupt = NULL; /* a signal drains; it does not end steps */
+    s.engine.packed_file = o->packed;
     s.engine.kv_bytes = a->kv_bytes;
     s.engine.n_sequence = a->max_sequence;
+    s.engine.disk_dir = a->disk_dir;
+    s.engine.disk_bytes = a->disk_bytes ? a->disk_bytes : DISK_BYTES;
     s.pooling = a->pooling && strcmp(a->pooling, "last") == 0 ? HONE_POOLING_LAST
                                                               : HONE_POOLING_MEAN;
     return s;

@@ -104,6 +104,14 @@ HONE_MUST_CHECK hone_status cli_use_adapters(hone_sequence *s, const cli_list *l
 HONE_MUST_CHECK hone_status cli_model_path(const char *name, char **path,
                                            hone_error *err);
 
+/* Where the packed weights of MODEL are kept: "PATH.packed" beside it where that can be
+ * written or is there already, else a name of its own in the cache's folder packed/.  A
+ * new string (hone_free). */
+HONE_MUST_CHECK hone_status cli_packed_path(const char *name, char **path,
+                                            hone_error *err);
+/* Say on stderr why packed weights were not kept, if there was something. */
+void cli_warn_packed(const hone_engine *e);
+
 /* Open MODEL by path or name. */
 HONE_MUST_CHECK hone_status cli_model_open(hone_model **m, const char *name,
                                            unsigned flags, hone_error *err);

@@ -21,8 +21,8 @@ cli_group cli_engine_group(const cli_engine_args *a, cli_option table[4])
          "threads; default: what this machine grants"},
         {"ctx", 'c', CLI_INT, &w->n_ctx, "N",
          "context length in tokens; default: the model's"},
-        {"kv-type", 0, CLI_STR, &w->kv_type, "T",
-         "type of cached keys and values: f16, bf16, f32"},
+        {"kv-type", 0, CLI_STR, &w->kv_type, "K[,V]",
+         "cached keys (and values): f16, f32, bf16, q8_0, q4_0"},
         {"kernels", 0, CLI_STR, &w->kernels, "TIER",
          "kernels: ref, avx2, neon, ...; default: the best"},
     };

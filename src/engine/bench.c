@@ -205,6 +205,7 @@ static hone_status start_lane(bench *b, lane *l, hone_error *err)
         .n_sequence = l->n_batch_max,
         .kv_type = given->kv_type,
         .kernels = given->kernels,
+        .packed_file = given->packed_file,
         .interrupt = given->interrupt,
         .interrupt_ctx = given->interrupt_ctx,
     };

@@ -1,5 +1,6 @@
 #include "engine/bench_cost.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "model/model.h"
@@ -57,22 +58,25 @@ double hone_bench_peak(const hone_machine_speed *v, const char *arithmetic)
 
 /* -- keys and values -------------------------------------------------------------- */
 
+static double element_bytes(hone_dtype t)
+{
+    return (double)hone_dtype_get(t)->bytes / hone_dtype_get(t)->block;
+}
+
 static hone_status kv_cost(hone_bench_cost *cost, const hone_model *m,
                            const char *kv_type, hone_error *err)
 {
     const hone_spec *s = hone_model_spec(m);
-    hone_dtype type;
+    enum {
+        PAGE_LEN = 32 /* an engine's */
+    };
     hone_kv_layout layout;
-    if (!hone_dtype_from_name(kv_type, &type)) {
-        return hone_fail(err, HONE_E_INVALID, "kv type '%s': expected f32, f16 or bf16",
-                         kv_type);
-    }
-    HONE_TRY(hone_kv_layout_init(&layout, hone_model_program(m), type, 1, err));
-    cost->kv_position_bytes = (double)layout.page_bytes;
+    HONE_TRY(
+        hone_kv_layout_init(&layout, hone_model_program(m), kv_type, PAGE_LEN, err));
+    cost->kv_position_bytes = ceil((double)layout.page_bytes / PAGE_LEN);
+    const double element = element_bytes(layout.k_type) + element_bytes(layout.v_type);
+    const double kv = element * s->n_head_kv * s->d_head;
     hone_kv_layout_release(&layout);
-
-    const double element = hone_dtype_get(type)->bytes;
-    const double kv = 2.0 * s->n_head_kv * s->d_head * element;
     const double macs = 2.0 * s->n_head * s->d_head;
     for (int i = 0; i < s->n_layer; i++) {
         const bool window = s->window > 0 && (s->layer[i] & HONE_LAYER_WINDOW);

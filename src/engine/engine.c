@@ -148,12 +148,8 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
                          "the model was opened without weights");
     }
     HONE_TRY(fill_options(e, given, err));
-    hone_dtype type;
-    if (!hone_dtype_from_name(e->options.kv_type, &type)) {
-        return hone_fail(err, HONE_E_INVALID, "kv type '%s': expected f32, f16 or bf16",
-                         e->options.kv_type);
-    }
-    HONE_TRY(hone_kv_layout_init(&e->layout, program, type, e->options.page_len, err));
+    HONE_TRY(hone_kv_layout_init(&e->layout, program, e->options.kv_type,
+                                 e->options.page_len, err));
     hone_engine_options *o = &e->options;
     const int n_full = given && given->n_sequence ? given->n_sequence : 1;
     HONE_TRY(choose_budget(e, n_full, err));
@@ -171,7 +167,11 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
     HONE_TRY(
         hone_executor_plan(program, &e->kernels, &e->layout, &limits, &bytes, err));
     e->step_bytes = bytes;
-    HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, forget, NULL, err));
+    const hone_pack_options po = {.forget = forget,
+                                  .file = o->packed_file,
+                                  .stamp =
+                                      hone_source_stamp(hone_model_source(e->model))};
+    HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, &po, err));
     HONE_TRY(hone_executor_new(&e->executor, program, &e->kernels, e->pack, e->pool,
                                &e->layout, &limits, err));
     e->adapters = (hone_adapter_list){
@@ -233,6 +233,8 @@ hone_engine_info hone_engine_get_info(const hone_engine *e)
             e->store ? (uint64_t)hone_page_store_n_used(e->store) * e->layout.page_bytes
                      : 0,
         .step_bytes = e->step_bytes,
+        .packed_kept = hone_pack_kept(e->pack),
+        .packed_warning = hone_pack_warning(e->pack),
     };
 }
 

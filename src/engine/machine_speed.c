@@ -176,7 +176,6 @@ hone_status hone_plan_model(const hone_model *m, int n_ctx, const char *kv_type,
 {
     const hone_program *p = hone_model_program(m);
     const hone_spec *spec = hone_model_spec(m);
-    hone_dtype type;
     hone_kv_layout layout;
     size_t step;
     enum {
@@ -185,17 +184,13 @@ hone_status hone_plan_model(const hone_model *m, int n_ctx, const char *kv_type,
     if (!p)
         return hone_fail(err, HONE_E_UNSUPPORTED,
                          "plan: the model was opened without weights");
-    if (!hone_dtype_from_name(kv_type ? kv_type : "f16", &type)) {
-        return hone_fail(err, HONE_E_INVALID, "kv type '%s': expected f32, f16 or bf16",
-                         kv_type);
-    }
     if (n_ctx < 0 || n_sequence < 1) {
         return hone_fail(err, HONE_E_INVALID,
                          "plan: context length and sequences are positive");
     }
     if (n_ctx == 0) n_ctx = spec->n_ctx;
     if (n_thread == 0) n_thread = hone_machine_threads();
-    HONE_TRY(hone_kv_layout_init(&layout, p, type, PAGE_LEN, err));
+    HONE_TRY(hone_kv_layout_init(&layout, p, kv_type ? kv_type : "f16", PAGE_LEN, err));
     const uint64_t pages = ((uint64_t)n_ctx + PAGE_LEN - 1) / PAGE_LEN;
     const uint64_t kv = pages * layout.page_bytes * (uint64_t)n_sequence;
     const int64_t rows = (int64_t)n_ctx * n_sequence;

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/size.h"
+#include "base/sum.h"
 
 enum {
     MAX_NAME = 1024,
@@ -369,7 +370,7 @@ static hone_status new_reader(hone_gguf **out, const char *name, hone_error *err
 
 static hone_status open_one(hone_gguf **out, const char *path, hone_error *err)
 {
-    hone_gguf *g;
+    hone_gguf *g = NULL;
     HONE_TRY(new_reader(&g, path, err));
     hone_status s = hone_file_map(&g->file, path, err);
     if (!s) {
@@ -389,7 +390,7 @@ static hone_status open_one(hone_gguf **out, const char *path, hone_error *err)
 hone_status hone_gguf_open_memory(hone_gguf **out, const void *data, size_t size,
                                   const char *name, hone_error *err)
 {
-    hone_gguf *g;
+    hone_gguf *g = NULL;
     HONE_TRY(new_reader(&g, name, err));
     g->data = data;
     g->size = size;
@@ -478,7 +479,7 @@ static hone_status open_shards(hone_gguf *g, const char *path, hone_error *err)
 
 hone_status hone_gguf_open(hone_gguf **out, const char *path, hone_error *err)
 {
-    hone_gguf *g;
+    hone_gguf *g = NULL;
     HONE_TRY(open_one(&g, path, err));
     const hone_status s = open_shards(g, path, err);
     if (s) {
@@ -510,4 +511,15 @@ void hone_gguf_close(hone_gguf *g)
     hone_file_release(&g->file);
     hone_free(g->name);
     hone_free(g);
+}
+
+uint64_t hone_gguf_stamp(const hone_gguf *g)
+{
+    const uint64_t own[] = {g->size, (uint64_t)g->file.changed_ns};
+    uint64_t sum = hone_sum64(HONE_SUM_START, own, sizeof own);
+    for (size_t i = 1; i < g->n_shard; i++) {
+        const uint64_t shard = hone_gguf_stamp(g->shard[i]); /* one level */
+        sum = hone_sum64(sum, &shard, sizeof shard);
+    }
+    return sum;
 }

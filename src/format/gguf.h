@@ -66,6 +66,9 @@ HONE_MUST_CHECK hone_status hone_gguf_open_memory(hone_gguf **out, const void *d
                                                   hone_error *err);
 void hone_gguf_close(hone_gguf *g); /* NULL is fine */
 
+/* A number that changes with the sizes of the files or the times of their last change. */
+uint64_t hone_gguf_stamp(const hone_gguf *g);
+
 size_t hone_gguf_n_tensors(const hone_gguf *g);
 const hone_tensor *hone_gguf_tensor(const hone_gguf *g, size_t i); /* file order */
 const hone_tensor *hone_gguf_find_tensor(const hone_gguf *g, const char *name);

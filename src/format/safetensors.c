@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "base/sum.h"
 
 #define MAX_INDEX_BYTES ((size_t)256 << 20)
 
@@ -365,7 +366,7 @@ static hone_status new_reader(hone_safetensors **out, hone_error *err)
 hone_status hone_safetensors_open(hone_safetensors **out, const char *path,
                                   hone_error *err)
 {
-    hone_safetensors *s;
+    hone_safetensors *s = NULL;
     HONE_TRY(new_reader(&s, err));
     const hone_status st =
         hone_folder_exists(path) ? open_folder(s, path, err) : add_file(s, path, err);
@@ -379,7 +380,7 @@ hone_status hone_safetensors_open(hone_safetensors **out, const char *path,
 hone_status hone_safetensors_open_memory(hone_safetensors **out, const void *data,
                                          size_t size, const char *name, hone_error *err)
 {
-    hone_safetensors *s;
+    hone_safetensors *s = NULL;
     HONE_TRY(new_reader(&s, err));
     s->bytes = size;
     const hone_status st = read_file(s, data, size, err);
@@ -441,4 +442,14 @@ const char *hone_safetensors_unsupported(const hone_safetensors *s, const char *
 size_t hone_safetensors_file_bytes(const hone_safetensors *s)
 {
     return s->bytes;
+}
+
+uint64_t hone_safetensors_stamp(const hone_safetensors *s)
+{
+    uint64_t sum = HONE_SUM_START;
+    for (size_t i = 0; i < s->n_file; i++) {
+        const uint64_t own[] = {s->file[i].size, (uint64_t)s->file[i].changed_ns};
+        sum = hone_sum64(sum, own, sizeof own);
+    }
+    return sum;
 }

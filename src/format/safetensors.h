@@ -34,6 +34,9 @@ HONE_MUST_CHECK hone_status hone_safetensors_open_memory(hone_safetensors **out,
                                                          hone_error *err);
 void hone_safetensors_close(hone_safetensors *s); /* NULL is fine */
 
+/* A number that changes with the sizes of the files or the times of their last change. */
+uint64_t hone_safetensors_stamp(const hone_safetensors *s);
+
 size_t hone_safetensors_n_tensors(const hone_safetensors *s);
 const hone_tensor *hone_safetensors_tensor(const hone_safetensors *s, size_t i);
 const hone_tensor *hone_safetensors_find(const hone_safetensors *s, const char *name);

@@ -73,19 +73,19 @@ static char **environment(char *tmpdir)
 /* python3 -m pip download into dir; what it says goes to a file. */
 static int start_pip(pid_t *pid, char *what, char *dir, const char *log)
 {
-    char *const argv[] = {"python3",
-                          "-m",
-                          "pip",
-                          "download",
-                          "--quiet",
-                          "--no-deps",
-                          "--no-input",
-                          "--disable-pip-version-check",
-                          "--no-cache-dir",
-                          "--dest",
-                          dir,
-                          what,
-                          NULL};
+    const char *const argv[] = {"python3",
+                                "-m",
+                                "pip",
+                                "download",
+                                "--quiet",
+                                "--no-deps",
+                                "--no-input",
+                                "--disable-pip-version-check",
+                                "--no-cache-dir",
+                                "--dest",
+                                dir,
+                                what,
+                                NULL};
     char tmpdir[PATH_MAX + 8];
     snprintf(tmpdir, sizeof tmpdir, "TMPDIR=%s", dir);
     char **env = environment(tmpdir);
@@ -96,7 +96,8 @@ static int start_pip(pid_t *pid, char *what, char *dir, const char *log)
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT,
                                      0666);
     posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-    const int e = posix_spawnp(pid, "python3", &actions, NULL, argv, env);
+    const int e =
+        posix_spawnp(pid, "python3", &actions, NULL, (char *const *)argv, env);
     posix_spawn_file_actions_destroy(&actions);
     hone_free(env);
     return e;

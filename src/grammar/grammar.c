@@ -62,7 +62,7 @@ static hone_status finish(hone_grammar *g, hone_status s, const char *what,
 hone_status hone_grammar_from_schema(hone_grammar **out, const char *text, size_t len,
                                      hone_error *err)
 {
-    hone_grammar *g;
+    hone_grammar *g = NULL;
     HONE_TRY(new_grammar(&g, err));
     const hone_status s = hone_schema_expr(&g->x, text, len, &g->start, err);
     return finish(g, s, "schema", out, err);
@@ -77,7 +77,7 @@ hone_status hone_grammar_from_json(hone_grammar **out, bool object, hone_error *
 hone_status hone_grammar_from_regex(hone_grammar **out, const char *pattern, size_t len,
                                     hone_error *err)
 {
-    hone_grammar *g;
+    hone_grammar *g = NULL;
     if (len > MAX_PATTERN) {
         return hone_fail(err, HONE_E_LIMIT, "regex: %zu bytes, expected at most %d",
                          len, MAX_PATTERN);
@@ -93,7 +93,7 @@ hone_status hone_grammar_from_regex(hone_grammar **out, const char *pattern, siz
 hone_status hone_grammar_from_choices(hone_grammar **out, const char *const *text,
                                       const size_t *len, size_t n, hone_error *err)
 {
-    hone_grammar *g;
+    hone_grammar *g = NULL;
     hone_word *word = hone_alloc(n + 1, sizeof *word);
     if (!word) return hone_fail(err, HONE_E_NOMEM, "choices: out of memory");
     for (size_t i = 0; i < n; i++) {
@@ -114,7 +114,7 @@ hone_status hone_grammar_from_choices(hone_grammar **out, const char *const *tex
 hone_status hone_grammar_from_gbnf(hone_grammar **out, const char *text, size_t len,
                                    hone_error *err)
 {
-    hone_grammar *g;
+    hone_grammar *g = NULL;
     HONE_TRY(new_grammar(&g, err));
     const hone_status s = hone_gbnf_expr(&g->x, text, len, &g->start, err);
     return finish(g, s, "gbnf", out, err);
@@ -123,7 +123,7 @@ hone_status hone_grammar_from_gbnf(hone_grammar **out, const char *text, size_t 
 hone_status hone_grammar_from_parts(hone_grammar **out, const hone_grammar_part *root,
                                     hone_error *err)
 {
-    hone_grammar *g;
+    hone_grammar *g = NULL;
     HONE_TRY(new_grammar(&g, err));
     const hone_status s = hone_parts_expr(&g->x, root, &g->start, err);
     return finish(g, s, "grammar", out, err);

@@ -1,7 +1,8 @@
 /* attention_tmpl.h - attention over pages for one tier; comes behind vec_<isa>.h.
  *
  * Queries (every head of every row that shares the K/V head) are taken a few at a time
- * against one page.  The page is widened to floats once for all of them.  Keys lie
+ * against one page.  The page is widened to floats once for all of them (kv_widen_tmpl.h).
+ * Keys lie
  * transposed in a page, so 16 scores come out of 16 lanes:
  *
  *     s[j] = sum_i q[i] * kt[i][j]         lanes are positions j, one addition an i
@@ -16,6 +17,7 @@
 #include "base/mem.h"
 #include "kernel/exp_tmpl.h"
 #include "kernel/kernel_tiers.h"
+#include "kernel/kv_widen_tmpl.h"
 
 enum {
     Q_COLS = VEC_QUERY_COLS, /* queries of a tile */
@@ -23,68 +25,6 @@ enum {
     KEY_VECS = 2,            /* vectors of scores of a tile */
     STATE_HEAD = 16          /* floats of a state before its output */
 };
-
-typedef vf load_fn(const unsigned char *p);
-
-VEC_INLINE vf kv_f32(const unsigned char *p)
-{
-    return vf_load((const float *)(const void *)p);
-}
-
-VEC_INLINE vf kv_f16(const unsigned char *p)
-{
-    return vf_load_f16(p);
-}
-
-VEC_INLINE vf kv_bf16(const unsigned char *p)
-{
-    return vf_load_bf16(p);
-}
-
-/* One page as floats: kt [d_k][k_stride], v [page_len][v_stride]. */
-typedef struct wide_page {
-    float *kt, *v;
-    int k_stride, v_stride;
-    int start;    /* position of slot 0 */
-    int from, to; /* slots that some query sees */
-} wide_page;
-
-VEC_INLINE vf kv_some(const unsigned char *p, int n, load_fn *load, int size)
-{
-    if (n >= 16) return load(p);
-    unsigned char tail[64] = {0};
-    memcpy(tail, p, (size_t)(n * size));
-    return load(tail);
-}
-
-/* `next` is the page that will be wanted then: its lines are fetched meanwhile. */
-VEC_INLINE void widen_page(const wide_page *w, const hone_attention_args *a,
-                           const unsigned char *page, const unsigned char *next,
-                           load_fn *load, int size)
-{
-    const size_t k_bytes = (size_t)(a->d_k * w->k_stride * size);
-    const size_t v_bytes = (size_t)(a->page_len * a->d_v * size);
-    for (size_t i = 0; i < k_bytes; i += HONE_CACHE_LINE) {
-        vec_prefetch(next + a->k_offset + i);
-    }
-    for (size_t i = 0; i < v_bytes; i += HONE_CACHE_LINE) {
-        vec_prefetch(next + a->v_offset + i);
-    }
-    for (int i = 0; i < a->d_k; i++) {
-        const int row = i * w->k_stride;
-        const unsigned char *from = page + a->k_offset + (size_t)(row * size);
-        for (int j = w->from & ~15; j < w->to; j += 16) {
-            vf_store(w->kt + row + j, load(from + (size_t)(j * size)));
-        }
-    }
-    for (int j = w->from; j < w->to; j++) {
-        const unsigned char *from = page + a->v_offset + (size_t)(j * a->d_v * size);
-        for (int i = 0; i < a->d_v; i += 16) {
-            vf_store(w->v + (size_t)j * (size_t)w->v_stride + i,
-                     kv_some(from + (size_t)(i * size), a->d_v - i, load, size));
-        }
-    }
-}
 
 /* Scores of C queries, a constant, against V vectors of slots from j on. */
 VEC_INLINE void score_tile(float (*s)[HONE_PAGE_MAX], const float *const *q,
@@ -246,8 +186,8 @@ VEC_INLINE void query_tile(const hone_attention_args *a, const wide_page *w,
 }
 
 /* One page for all rows that see something of it. */
-VEC_INLINE void attend_page(const hone_attention_args *a, int number, int next,
-                            float *states, load_fn *load, int size)
+static void VEC_TIER(attend_page)(const hone_attention_args *a, int number, int next,
+                                  float *states)
 {
     const int start = number * a->page_len, end = start + a->page_len;
     /* rows whose last position is in the page or behind, whose first before its end */
@@ -266,7 +206,7 @@ VEC_INLINE void attend_page(const hone_attention_args *a, int number, int next,
     const int first = a->window > 0 ? a->position + lo - a->window + 1 - start : 0;
     w.to = last + 1 < a->page_len ? last + 1 : a->page_len;
     w.from = first > 0 ? first : 0;
-    widen_page(&w, a, a->page[number], a->page[next], load, size);
+    VEC_TIER(widen_page)(&w, a, a->page[number], a->page[next]);
     int u = lo * a->n_q;
     for (; u + Q_COLS <= hi * a->n_q; u += Q_COLS) {
         query_tile(a, &w, states, u, Q_COLS);
@@ -310,8 +250,8 @@ static void VEC_TIER(finish)(float *out, const float *state, int d_v)
     }
 }
 
-VEC_INLINE void attend_split(const hone_attention_args *a, int split, float *states,
-                             load_fn *load, int size)
+static void VEC_TIER(attend_split)(const hone_attention_args *a, int split,
+                                   float *states)
 {
     const int pages = hone_split_pages(a->page_len);
     const int last = (a->position + a->n_row - 1) / a->page_len;
@@ -322,14 +262,14 @@ VEC_INLINE void attend_split(const hone_attention_args *a, int split, float *sta
         states[(ptrdiff_t)u * len] = -INFINITY;
     }
     for (int p = split * pages; p < end; p++) {
-        attend_page(a, p, p < last ? p + 1 : p, states, load, size);
+        VEC_TIER(attend_page)(a, p, p < last ? p + 1 : p, states);
     }
 }
 
-VEC_INLINE void attend(const hone_attention_args *a, load_fn *load, int size)
+static void VEC_TIER(attention)(const hone_attention_args *a)
 {
     if (a->split >= 0) {
-        attend_split(a, a->split, a->state, load, size);
+        VEC_TIER(attend_split)(a, a->split, a->state);
         return;
     }
     const int n = a->n_row * a->n_q, len = hone_state_len(a->d_v);
@@ -338,9 +278,9 @@ VEC_INLINE void attend(const hone_attention_args *a, load_fn *load, int size)
     if (a->window <= 0 || first < 0) first = 0;
     const int split_len = hone_split_pages(a->page_len) * a->page_len;
     const int from = first / split_len, to = (a->position + a->n_row - 1) / split_len;
-    attend_split(a, from, sum, load, size);
+    VEC_TIER(attend_split)(a, from, sum);
     for (int s = from + 1; s <= to; s++) {
-        attend_split(a, s, part, load, size);
+        VEC_TIER(attend_split)(a, s, part);
         for (int u = 0; u < n; u++) {
             VEC_TIER(merge)
             (sum + (ptrdiff_t)u * len, part + (ptrdiff_t)u * len, a->d_v);
@@ -351,19 +291,4 @@ VEC_INLINE void attend(const hone_attention_args *a, load_fn *load, int size)
             a->out + (size_t)(u / a->n_q) * a->ldo + (ptrdiff_t)(u % a->n_q) * a->d_v;
         VEC_TIER(finish)(out, sum + (ptrdiff_t)u * len, a->d_v);
     }
-}
-
-static void VEC_TIER(attention_f32)(const hone_attention_args *a)
-{
-    attend(a, kv_f32, 4);
-}
-
-static void VEC_TIER(attention_f16)(const hone_attention_args *a)
-{
-    attend(a, kv_f16, 2);
-}
-
-static void VEC_TIER(attention_bf16)(const hone_attention_args *a)
-{
-    attend(a, kv_bf16, 2);
 }

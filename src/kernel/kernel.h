@@ -166,15 +166,13 @@ typedef void hone_rope_fn(float *x, const float *cos_sin, int n_rot, bool interl
  *
  * where row r, at position + r, sees the positions up to its own, the last `window` of
  * them if that is not 0.  Position j lies in page[j / page_len] at slot j % page_len.
- * Keys are transposed in a page: element i of the key in `slot` is element
- * i * hone_page_stride(page_len) + slot behind k_offset; values are rows of d_v behind
- * v_offset + slot * d_v (offsets in bytes).  Lanes of the stride that hold no key are read
- * and not used.
+ * kv_page.h says how keys and values of their types lie behind k_offset and v_offset
+ * (bytes, multiples of HONE_CACHE_LINE); slots that hold no key are read and not used.
  *
  * Positions are absorbed page by page with a running maximum, in splits of
  * hone_split_pages() pages, whose states are merged in order: the result depends on the
- * sequence alone and not on what is computed with it.  Within 2e-5 * max |v| of f64 for
- * f32 keys and values and |s| < 80.
+ * sequence alone and not on what is computed with it.  Within 2e-5 * max |v| of f64 on
+ * the keys and values as stored, for |s| < 80.
  *
  *   split    -1: all, into out; else only that split, into state, for a merge by others
  *   state    [n_row * n_q][hone_state_len(d_v)], twice that for split -1
@@ -188,6 +186,7 @@ typedef struct hone_attention_args {
     size_t ldo, ldq;
     void *const *page; /* page table of the sequence */
     size_t k_offset, v_offset;
+    hone_dtype k_type, v_type; /* F32, F16, BF16, Q8_0 or Q4_0, each its own */
     int n_row, n_q, d_k, d_v;
     int page_len; /* positions a page, at most HONE_PAGE_MAX */
     int position; /* of row 0 */
@@ -207,7 +206,7 @@ typedef void hone_attention_fn(const hone_attention_args *a);
 typedef void hone_attention_merge_fn(float *into, const float *from, int d_v);
 typedef void hone_attention_finish_fn(float *out, const float *state, int d_v);
 
-/* Elements between the key rows of a page. */
+/* Slots of a page to whole vectors: elements between the key rows of a page. */
 static inline int hone_page_stride(int page_len)
 {
     return (page_len + 15) & ~15;
@@ -255,9 +254,9 @@ typedef struct hone_kernels {
     bool packs;                       /* linear kernels read panels */
     hone_act_form form[HONE_N_DTYPE]; /* what linear reads beside a weight type */
     hone_widen_fn *widen[HONE_N_DTYPE];
-    hone_narrow_fn *narrow[HONE_N_DTYPE];       /* NULL but for F32, F16, BF16 */
-    hone_linear_fn *linear[HONE_N_DTYPE];       /* NULL for integers and F64 */
-    hone_attention_fn *attention[HONE_N_DTYPE]; /* by K/V type; F32, F16, BF16 */
+    hone_narrow_fn *narrow[HONE_N_DTYPE]; /* NULL but for F32, F16, BF16 */
+    hone_linear_fn *linear[HONE_N_DTYPE]; /* NULL for integers and F64 */
+    hone_attention_fn *attention;
     hone_attention_merge_fn *merge;
     hone_attention_finish_fn *finish;
     hone_gate_fn *gate[HONE_N_ACT];

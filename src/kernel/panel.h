@@ -32,7 +32,8 @@
 
 #include "kernel/kernel.h"
 
-#define HONE_PANEL_ROWS 16
+#define HONE_PANEL_ROWS    16
+#define HONE_PANEL_VERSION 1 /* goes up when any byte of a panel changes its meaning */
 
 /* Byte offsets from the start of a panel. */
 typedef struct hone_panel_layout {

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "kernel/kernel_tiers.h"
+#include "kernel/kv_page.h"
 #include "tensor/dequant.h"
 
 static void rope_ref(float *x, const float *cos_sin, int n_rot, bool interleaved)
@@ -18,20 +19,38 @@ static void rope_ref(float *x, const float *cos_sin, int n_rot, bool interleaved
     }
 }
 
-static float load(const void *row, size_t i, hone_dtype type)
+/* Element number i of floats of type t. */
+static float load_float(const void *p, size_t i, hone_dtype t)
 {
-    if (type == HONE_F32) return ((const float *)row)[i];
-    const uint16_t h = ((const uint16_t *)row)[i];
-    return type == HONE_F16 ? hone_f16_to_f32(h) : hone_bf16_to_f32(h);
+    if (t == HONE_F32) return ((const float *)p)[i];
+    const uint16_t h = ((const uint16_t *)p)[i];
+    return t == HONE_F16 ? hone_f16_to_f32(h) : hone_bf16_to_f32(h);
+}
+
+/* Element i of the position in `slot`, of d, whose head's keys, or values, begin at p. */
+static float load(const unsigned char *p, hone_dtype t, bool key, int page_len,
+                  size_t slot, int i, int d)
+{
+    const size_t stride = (size_t)hone_page_stride(page_len);
+    const size_t codes = (size_t)hone_kv_codes(t, d);
+    if (!hone_dtype_is_quantized(t)) {
+        return load_float(
+            p, key ? (size_t)i * stride + slot : slot * (size_t)d + (size_t)i, t);
+    }
+    const size_t b = (size_t)i / HONE_KV_BLOCK, at = (size_t)i % HONE_KV_BLOCK;
+    const float scale = load_float(p, b * stride + slot, HONE_F16);
+    const size_t byte = t == HONE_Q8_0 ? (size_t)i : b * 16 + at % 16;
+    const unsigned char x = p[hone_kv_scale_bytes(t, d, page_len) +
+                              (key ? byte * stride + slot : slot * codes + byte)];
+    if (t == HONE_Q8_0) return scale * (float)(int8_t)x;
+    return scale * (float)((at < 16 ? x & 15 : x >> 4) - 8);
 }
 
 /* What one query sees of positions from .. to: two passes, so that the definition
  * shows.  The state is that of hone_attention_args. */
 static void attend(const hone_attention_args *a, int row, int head, int from, int to,
-                   hone_dtype type, float *state)
+                   float *state)
 {
-    const size_t size = hone_dtype_get(type)->bytes;
-    const size_t stride = (size_t)hone_page_stride(a->page_len);
     const float *q = a->q + (size_t)row * a->ldq + (ptrdiff_t)head * a->d_k;
     float *out = state + 16;
     double max = -HUGE_VAL, total = 0.0;
@@ -43,11 +62,11 @@ static void attend(const hone_attention_args *a, int row, int head, int from, in
         for (int j = from; j <= to; j++) {
             const unsigned char *page = a->page[j / a->page_len];
             const size_t slot = (size_t)(j % a->page_len);
-            const void *k = page + a->k_offset;
-            const void *v = page + a->v_offset + slot * (size_t)a->d_v * size;
+            const unsigned char *k = page + a->k_offset, *v = page + a->v_offset;
             double s = 0.0;
             for (int i = 0; i < a->d_k; i++) {
-                s += (double)q[i] * (double)load(k, (size_t)i * stride + slot, type);
+                s += (double)q[i] *
+                     (double)load(k, a->k_type, true, a->page_len, slot, i, a->d_k);
             }
             s *= (double)a->scale;
             if (a->softcap > 0.0f) {
@@ -60,7 +79,8 @@ static void attend(const hone_attention_args *a, int row, int head, int from, in
             const double p = exp(s - max);
             total += p;
             for (int i = 0; i < a->d_v; i++) {
-                out[i] += (float)p * load(v, (size_t)i, type);
+                out[i] +=
+                    (float)p * load(v, a->v_type, false, a->page_len, slot, i, a->d_v);
             }
         }
     }
@@ -88,7 +108,7 @@ static void finish_ref(float *out, const float *state, int d_v)
     }
 }
 
-static void attention(const hone_attention_args *a, hone_dtype type)
+static void attention_ref(const hone_attention_args *a)
 {
     const int split_len = hone_split_pages(a->page_len) * a->page_len;
     for (int u = 0; u < a->n_row * a->n_q; u++) {
@@ -97,33 +117,21 @@ static void attention(const hone_attention_args *a, hone_dtype type)
         int from = a->window > 0 && last >= a->window ? last - a->window + 1 : 0;
         int to = last;
         if (a->split < 0) {
-            attend(a, row, head, from, to, type, state);
+            attend(a, row, head, from, to, state);
             finish_ref(a->out + (size_t)row * a->ldo + (ptrdiff_t)head * a->d_v, state,
                        a->d_v);
             continue;
         }
         if (from < a->split * split_len) from = a->split * split_len;
         if (to > (a->split + 1) * split_len - 1) to = (a->split + 1) * split_len - 1;
-        attend(a, row, head, from, to, type, state);
+        attend(a, row, head, from, to, state);
     }
 }
-
-#define ATTENTION(name, type)                                                          \
-    static void attention_##name##_ref(const hone_attention_args *a)                   \
-    {                                                                                  \
-        attention(a, type);                                                            \
-    }
-ATTENTION(f32, HONE_F32)
-ATTENTION(f16, HONE_F16)
-ATTENTION(bf16, HONE_BF16)
-#undef ATTENTION
 
 void hone_kernels_init_ref_attention(hone_kernels *k)
 {
     k->rope = rope_ref;
-    k->attention[HONE_F32] = attention_f32_ref;
-    k->attention[HONE_F16] = attention_f16_ref;
-    k->attention[HONE_BF16] = attention_bf16_ref;
+    k->attention = attention_ref;
     k->merge = merge_ref;
     k->finish = finish_ref;
 }

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "kernel/kv_page.h"
 #include "kernel/panel.h"
 #include "tensor/dequant.h"
 
@@ -14,7 +15,8 @@ enum {
     N = 5,
     T = 21, /* more than any product of few rows takes */
     POSITIONS = 20,
-    HEAD = 20
+    HEAD = 20,
+    PART = 16 * HEAD * 4 /* bytes of keys or values of a page of 16, at most */
 };
 
 /* Memory of one set of activations of T rows of K. */
@@ -28,7 +30,7 @@ typedef struct acts_memory {
 typedef struct memory {
     _Alignas(64) unsigned char panels[HONE_PANEL_ROWS * K * 4];
     _Alignas(64) unsigned char weight[N * K * 4];
-    _Alignas(64) unsigned char page[2][2 * 16 * HEAD * 4];
+    _Alignas(64) unsigned char page[2][2 * PART];
     _Alignas(64) float scratch[16 * (HEAD + 32)];
     _Alignas(64) float state[2 * 4 * (16 + 32)];
     acts_memory acts[2];
@@ -141,19 +143,19 @@ static void test_attention(test *t, hone_dtype type)
         HEADS = 2,
         LEN = ROWS * HEADS * HEAD
     };
-    unsigned char(*page)[2 * 16 * HEAD * 4] = t->m->page;
+    unsigned char(*page)[2 * PART] = t->m->page;
     float q[LEN], got[LEN], want[LEN];
-    if (!t->k->attention[type]) return;
-    const size_t size = hone_dtype_get(type)->bytes;
     for (int i = 0; i < LEN; i++) {
         q[i] = uniform(t);
     }
-    for (int p = 0; p < 2; p++) {
-        float values[2 * 16 * HEAD];
-        for (int i = 0; i < 2 * 16 * HEAD; i++) {
-            values[i] = uniform(t);
+    for (int i = 0; i < 2 * 16; i++) {
+        float k[HEAD], v[HEAD];
+        for (int j = 0; j < HEAD; j++) {
+            k[j] = uniform(t);
+            v[j] = uniform(t);
         }
-        t->ref->narrow[type](page[p], values, 2 * 16 * HEAD);
+        hone_kv_put_key(t->ref, page[i / 16], type, 16, i % 16, k, HEAD);
+        hone_kv_put_value(t->ref, page[i / 16] + PART, type, 16, i % 16, v, HEAD);
     }
     void *const pages[2] = {page[0], page[1]};
     hone_attention_args a = {.out = got,
@@ -161,7 +163,9 @@ static void test_attention(test *t, hone_dtype type)
                              .ldo = HEADS * HEAD,
                              .ldq = HEADS * HEAD,
                              .page = pages,
-                             .v_offset = 16 * HEAD * size,
+                             .v_offset = PART,
+                             .k_type = type,
+                             .v_type = type,
                              .n_row = ROWS,
                              .n_q = HEADS,
                              .d_k = HEAD,
@@ -173,9 +177,9 @@ static void test_attention(test *t, hone_dtype type)
                              .scale = 0.3f,
                              .state = t->m->state,
                              .scratch = t->m->scratch};
-    t->k->attention[type](&a);
+    t->k->attention(&a);
     a.out = want;
-    t->ref->attention[type](&a);
+    t->ref->attention(&a);
     if (!close_to(got, want, LEN, 1e-4)) {
         report(t, "attention", hone_dtype_get(type)->name);
     }
@@ -238,7 +242,7 @@ int hone_kernels_self_test(const hone_kernels *k,
     hone_rng_init(&t.rng, 1);
     for (int type = 0; type < HONE_N_DTYPE; type++) {
         test_linear(&t, (hone_dtype)type);
-        test_attention(&t, (hone_dtype)type);
+        if (hone_kv_type((hone_dtype)type)) test_attention(&t, (hone_dtype)type);
     }
     test_rows(&t);
     hone_free(t.m);

@@ -19,8 +19,6 @@ static void VEC_TIER(fill_table)(hone_kernels *k)
     k->narrow[HONE_F16] = VEC_TIER(narrow_f16);
     k->merge = VEC_TIER(merge);
     k->finish = VEC_TIER(finish);
-    k->attention[HONE_F32] = VEC_TIER(attention_f32);
-    k->attention[HONE_F16] = VEC_TIER(attention_f16);
-    k->attention[HONE_BF16] = VEC_TIER(attention_bf16);
+    k->attention = VEC_TIER(attention);
 }
 #undef X

@@ -96,6 +96,11 @@ void hone_source_close(hone_source *s)
     *s = (hone_source){0};
 }
 
+uint64_t hone_source_stamp(const hone_source *s)
+{
+    return s->gguf ? hone_gguf_stamp(s->gguf) : hone_safetensors_stamp(s->st);
+}
+
 /* Hugging Face's name of a GGUF name, in buf; false where the table has none. */
 static bool translate(const char *name, char *buf, size_t size)
 {

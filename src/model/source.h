@@ -27,6 +27,10 @@ HONE_MUST_CHECK hone_status hone_source_open(hone_source *s, const char *path,
                                              bool text_only, hone_error *err);
 void hone_source_close(hone_source *s);
 
+/* A number that changes with the sizes of the weights' files or the times of their last
+ * change. */
+uint64_t hone_source_stamp(const hone_source *s);
+
 /* The tensor of that GGUF name, or NULL. */
 const hone_tensor *hone_source_find(const hone_source *s, const char *name);
 

@@ -7,6 +7,7 @@
  * sequence. */
 #include <string.h>
 
+#include "kernel/kv_page.h"
 #include "program/op_internal.h"
 
 static int group_of(const hone_attention *a)
@@ -69,38 +70,17 @@ static void prepare_heads(const hone_executor *e, const hone_op *op, float *x, i
     }
 }
 
-static size_t k_offset(const hone_executor *e, const hone_kv_slot *slot, int g)
+/* Where the keys of K/V head g begin in a page, and its values. */
+static size_t k_offset(const hone_kv_layout *kv, const hone_kv_slot *slot, int g)
 {
-    const size_t size = hone_dtype_get(e->kv->k_type)->bytes;
-    const size_t stride = (size_t)hone_page_stride(e->kv->page_len);
-    return slot->k_offset + (size_t)g * stride * (size_t)slot->d_k * size;
+    return slot->k_offset +
+           (size_t)g * hone_kv_key_bytes(kv->k_type, slot->d_k, kv->page_len);
 }
 
-static size_t v_offset(const hone_executor *e, const hone_kv_slot *slot, int g)
+static size_t v_offset(const hone_kv_layout *kv, const hone_kv_slot *slot, int g)
 {
-    const size_t size = hone_dtype_get(e->kv->v_type)->bytes;
-    const size_t len = (size_t)e->kv->page_len;
-    return slot->v_offset + (size_t)g * len * (size_t)slot->d_v * size;
-}
-
-/* A key into its column of the page. */
-static void put_key(const hone_executor *e, unsigned char *to, int slot, const float *k,
-                    int d, float *narrow)
-{
-    const size_t stride = (size_t)hone_page_stride(e->kv->page_len);
-    e->kernels->narrow[e->kv->k_type](narrow, k, (size_t)d);
-    if (hone_dtype_get(e->kv->k_type)->bytes == 2) {
-        const uint16_t *from = (const uint16_t *)(const void *)narrow;
-        uint16_t *column = (uint16_t *)(void *)to + slot;
-        for (size_t i = 0; i < (size_t)d; i++) {
-            column[i * stride] = from[i];
-        }
-        return;
-    }
-    float *column = (float *)(void *)to + slot;
-    for (size_t i = 0; i < (size_t)d; i++) {
-        column[i * stride] = narrow[i];
-    }
+    return slot->v_offset +
+           (size_t)g * hone_kv_value_bytes(kv->v_type, slot->d_v, kv->page_len);
 }
 
 /* Prepare the key of K/V head g of a row, and store key and value. */
@@ -108,18 +88,19 @@ static void write_head(const hone_executor *e, const hone_op *op, int row, int g
                        hone_scratch *s)
 {
     const hone_attention *a = &op->attention;
-    const hone_kv_slot *slot = &e->kv->slot[op->kv_slot];
-    const int position = e->step->position[row], page_len = e->kv->page_len;
+    const hone_kv_layout *kv = e->kv;
+    const hone_kv_slot *slot = &kv->slot[op->kv_slot];
+    const int position = e->step->position[row], at = position % kv->page_len;
     float *k = hone_value_row(e, op->in[1], row) + (size_t)g * (size_t)a->d_k;
     const float *v = hone_value_row(e, op->in[2], row) + (size_t)g * (size_t)a->d_v;
     prepare_heads(e, op, k, 1, a->d_k, &a->k_norm, row, s);
 
-    unsigned char *page = e->step->pages[e->step->sequence[row]][position / page_len];
-    const int at = position % page_len;
-    put_key(e, page + k_offset(e, slot, g), at, k, a->d_k, s->row);
-    const size_t v_size = hone_dtype_get(e->kv->v_type)->bytes * (size_t)a->d_v;
-    e->kernels->narrow[e->kv->v_type](page + v_offset(e, slot, g) + (size_t)at * v_size,
-                                      v, (size_t)a->d_v);
+    unsigned char *page =
+        e->step->pages[e->step->sequence[row]][position / kv->page_len];
+    hone_kv_put_key(e->kernels, page + k_offset(kv, slot, g), kv->k_type, kv->page_len,
+                    at, k, a->d_k);
+    hone_kv_put_value(e->kernels, page + v_offset(kv, slot, g), kv->v_type,
+                      kv->page_len, at, v, a->d_v);
 }
 
 /* Attention of K/V head g for n rows from `row` on; q is [n, group * d_k], rows ldq
@@ -137,8 +118,10 @@ static void attend(const hone_executor *e, const hone_op *op, int row, int n, in
         .ldo = (size_t)(a->n_head * a->d_v),
         .ldq = ldq,
         .page = e->step->pages[e->step->sequence[row]],
-        .k_offset = k_offset(e, slot, g),
-        .v_offset = v_offset(e, slot, g),
+        .k_offset = k_offset(e->kv, slot, g),
+        .v_offset = v_offset(e->kv, slot, g),
+        .k_type = e->kv->k_type,
+        .v_type = e->kv->v_type,
         .n_row = n,
         .n_q = group,
         .d_k = a->d_k,
@@ -152,7 +135,7 @@ static void attend(const hone_executor *e, const hone_op *op, int row, int n, in
         .state = state,
         .scratch = s->page,
     };
-    e->kernels->attention[e->kv->k_type](&args);
+    e->kernels->attention(&args);
 }
 
 /* The state of a query head's split in a decode step. */

@@ -1,4 +1,4 @@
-/* pack.c - rearranging a program's weights once. */
+/* pack.c - rearranging a program's weights once, or finding them rearranged. */
 #include "program/pack.h"
 
 #include <errno.h>
@@ -7,8 +7,10 @@
 
 #include "base/mem.h"
 #include "base/size.h"
+#include "base/sum.h"
 #include "kernel/panel.h"
 #include "program/op_internal.h"
+#include "program/pack_file.h"
 
 enum {
     CHUNK_BYTES = 1 << 19 /* of a matrix that one thread packs at a time */
@@ -29,6 +31,8 @@ struct hone_pack {
     size_t n_packed;
     unsigned char *block;
     size_t bytes;
+    bool kept;          /* the block is the file's, mapped or copied */
+    hone_error warning; /* why the file could not be written; else empty */
 };
 
 static int panels(const hone_matrix *w)
@@ -100,35 +104,100 @@ static hone_status list_weights(hone_pack *p, const hone_program *program,
     return HONE_OK;
 }
 
+/* What a thread found out; only for a block that is kept in a file. */
+typedef struct finding {
+    uint64_t sum;         /* over its chunks */
+    bool bad;             /* a panel of the file is not what packing gives */
+    unsigned char *again; /* room for a panel */
+} finding;
+
 typedef struct pack_job {
     hone_pack *pack;
-    hone_forget_fn *forget;
-    void *ctx;
+    const hone_pack_options *o;
+    finding *found;            /* [n_thread], or NULL */
+    const unsigned char *file; /* a block to look through instead of packing, or NULL */
+    int n_thread;
 } pack_job;
 
-static void pack_chunk(void *ctx, int stage, int chunk, int thread)
+static void forget_rows(const pack_job *job, const packed *e, int from, int to)
 {
-    (void)thread;
-    const pack_job *job = ctx;
-    const packed *e = &job->pack->packed[stage];
-    const int from = chunk * e->chunk_panels;
-    const int to =
-        e->n_panel - from < e->chunk_panels ? e->n_panel : from + e->chunk_panels;
-    for (int i = from; i < to; i++) {
-        unsigned char *dst = job->pack->block + e->offset + (size_t)i * e->to.row_bytes;
-        hone_panel_pack(dst, e->from, i);
-    }
-    if (!job->forget) return;
+    if (!job->o->forget) return;
     const size_t first = (size_t)from * HONE_PANEL_ROWS;
     size_t rows = (size_t)(to - from) * HONE_PANEL_ROWS;
     if (first + rows > (size_t)e->from->n_row) rows = (size_t)e->from->n_row - first;
-    job->forget(job->ctx, e->from->data + first * e->from->row_bytes,
-                rows * e->from->row_bytes);
+    job->o->forget(job->o->forget_ctx, e->from->data + first * e->from->row_bytes,
+                   rows * e->from->row_bytes);
 }
 
-static hone_status pack_all(hone_pack *p, hone_pool *pool, hone_forget_fn *forget,
-                            void *ctx, hone_error *err)
+/* Panels from .. to of the file: the first, the last and the middle panel of a weight have
+ * to be what packing gives, which also shows a layout of another version. */
+static void look_through(const pack_job *job, const packed *e, int from, int to,
+                         finding *f)
 {
+    const int checked[] = {0, e->n_panel / 2, e->n_panel - 1};
+    for (int i = 0; i < 3; i++) {
+        if (checked[i] < from || checked[i] >= to) continue;
+        hone_panel_pack(f->again, e->from, checked[i]);
+        const unsigned char *panel =
+            job->file + e->offset + (size_t)checked[i] * e->to.row_bytes;
+        if (memcmp(f->again, panel, e->to.row_bytes) != 0) f->bad = true;
+        /* the system maps more of the model's file than was read of it */
+        forget_rows(job, e, 0, e->n_panel);
+    }
+}
+
+/* A chunk is packed, or looked through and copied unless it stays where it is. */
+static void run_chunk(void *ctx, int stage, int chunk, int thread)
+{
+    const pack_job *job = ctx;
+    const packed *e = &job->pack->packed[stage];
+    const int from = chunk * e->chunk_panels, left = e->n_panel - from;
+    const int to = left < e->chunk_panels ? e->n_panel : from + e->chunk_panels;
+    const size_t at = e->offset + (size_t)from * e->to.row_bytes;
+    const size_t bytes = (size_t)(to - from) * e->to.row_bytes;
+    unsigned char *dst = job->pack->block + at;
+    if (job->file) {
+        if (dst != job->file + at) memcpy(dst, job->file + at, bytes);
+        look_through(job, e, from, to, &job->found[thread]);
+    } else {
+        for (int i = from; i < to; i++) {
+            hone_panel_pack(dst + (size_t)(i - from) * e->to.row_bytes, e->from, i);
+        }
+        forget_rows(job, e, from, to);
+    }
+    if (job->found) {
+        const uint64_t number = (uint64_t)stage << 32 | (uint64_t)chunk;
+        job->found[thread].sum += hone_pack_file_sum(dst, bytes, number);
+    }
+}
+
+/* All chunks by all threads; *sum and *bad as they found, where they look for it. */
+static hone_status walk(pack_job *job, hone_pool *pool, uint64_t *sum, bool *bad,
+                        hone_error *err)
+{
+    const hone_pack *p = job->pack;
+    int *n_chunk = hone_alloc(p->n_packed, sizeof *n_chunk);
+    if (!n_chunk) return hone_fail(err, HONE_E_NOMEM, "pack weights: out of memory");
+    for (size_t i = 0; i < p->n_packed; i++) {
+        const packed *e = &p->packed[i];
+        n_chunk[i] = (e->n_panel - 1) / e->chunk_panels + 1;
+    }
+    hone_pool_walk(pool, n_chunk, (int)p->n_packed, run_chunk, job);
+    hone_free(n_chunk);
+    *sum = 0;
+    *bad = false;
+    for (int i = 0; job->found && i < job->n_thread; i++) {
+        *sum += job->found[i].sum;
+        *bad = *bad || job->found[i].bad;
+        job->found[i].sum = 0;
+        job->found[i].bad = false;
+    }
+    return HONE_OK;
+}
+
+static hone_status new_block(hone_pack *p, hone_error *err)
+{
+    if (p->block) return HONE_OK;
     void *block = mmap(NULL, p->bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (block == MAP_FAILED) {
@@ -137,16 +206,107 @@ static hone_status pack_all(hone_pack *p, hone_pool *pool, hone_forget_fn *forge
     }
     p->block = block;
     madvise(block, p->bytes, MADV_HUGEPAGE); /* a hint: fewer misses of the TLB */
-    int *n_chunk = hone_alloc(p->n_packed, sizeof *n_chunk);
-    if (!n_chunk) return hone_fail(err, HONE_E_NOMEM, "pack weights: out of memory");
+    return HONE_OK;
+}
+
+/* -- the file --------------------------------------------------------------------- */
+
+/* What a block is made of, and how. */
+static uint64_t key_of(const hone_pack *p, const hone_program *program, uint64_t stamp)
+{
+    const uint64_t parts[] = {HONE_PANEL_VERSION, stamp,
+                              hone_program_fingerprint(program)};
+    uint64_t key = hone_sum64(HONE_SUM_START, parts, sizeof parts);
     for (size_t i = 0; i < p->n_packed; i++) {
         const packed *e = &p->packed[i];
-        n_chunk[i] = (e->n_panel - 1) / e->chunk_panels + 1;
+        const uint64_t place[] = {e->offset, e->to.row_bytes, (uint64_t)e->to.dtype,
+                                  (uint64_t)e->to.n_row, (uint64_t)e->to.n_col};
+        key = hone_sum64(key, place, sizeof place);
     }
-    pack_job job = {p, forget, ctx};
-    hone_pool_walk(pool, n_chunk, (int)p->n_packed, pack_chunk, &job);
-    hone_free(n_chunk);
+    return key;
+}
+
+static hone_status new_findings(pack_job *job, hone_error *err)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < job->pack->n_packed; i++) {
+        const size_t n = job->pack->packed[i].to.row_bytes;
+        if (n > most) most = n;
+    }
+    bool all = true;
+    job->found = hone_alloc_zero((size_t)job->n_thread, sizeof *job->found);
+    for (int i = 0; job->found && i < job->n_thread; i++) {
+        job->found[i].again = hone_alloc_aligned(1, most);
+        all = all && job->found[i].again;
+    }
+    if (job->found && all) return HONE_OK;
+    return hone_fail(err, HONE_E_NOMEM, "pack weights: out of memory");
+}
+
+static void release_findings(pack_job *job)
+{
+    for (int i = 0; job->found && i < job->n_thread; i++) {
+        hone_free(job->found[i].again);
+    }
+    hone_free(job->found);
+}
+
+/* *found says whether the file's block was taken: mapped, where the system holds it in
+ * huge pages, else copied into such. */
+static hone_status take_file(pack_job *job, hone_pool *pool, uint64_t key, bool *found,
+                             hone_error *err)
+{
+    hone_pack *p = job->pack;
+    hone_pack_file file;
+    hone_error unused;
+    uint64_t sum;
+    bool bad;
+    *found = false;
+    if (hone_pack_file_map(&file, job->o->file, key, p->bytes, &unused))
+        return HONE_OK; /* most often there is none yet */
+    const bool stays = hone_pack_file_in_huge_pages(&file);
+    job->file = file.block;
+    if (stays) p->block = file.block;
+    hone_status s = new_block(p, err);
+    if (!s) s = walk(job, pool, &sum, &bad, err);
+    job->file = NULL;
+    *found = !s && !bad && sum == file.sum;
+    if (stays && *found) return s; /* the mapping is the pack's */
+    hone_pack_file_release(&file);
+    if (stays) p->block = NULL;
+    return s;
+}
+
+static hone_status pack_into_file(pack_job *job, const hone_program *program,
+                                  hone_pool *pool, hone_error *err)
+{
+    hone_pack *p = job->pack;
+    const uint64_t key = key_of(p, program, job->o->stamp);
+    uint64_t sum;
+    bool bad;
+    HONE_TRY(take_file(job, pool, key, &p->kept, err));
+    if (p->kept) return HONE_OK;
+    HONE_TRY(new_block(p, err));
+    HONE_TRY(walk(job, pool, &sum, &bad, err));
+    if (!hone_pack_file_write(job->o->file, key, p->block, p->bytes, sum, &p->warning))
+        p->warning.text[0] = '\0';
     return HONE_OK;
+}
+
+static hone_status pack_all(hone_pack *p, const hone_program *program, hone_pool *pool,
+                            const hone_pack_options *o, hone_error *err)
+{
+    uint64_t sum;
+    bool bad;
+    pack_job job = {.pack = p, .o = o, .n_thread = hone_pool_n_thread(pool)};
+    if (!o->file) {
+        HONE_TRY(new_block(p, err));
+        return walk(&job, pool, &sum, &bad, err);
+    }
+    hone_status s = new_findings(&job, err);
+    if (!s) s = pack_into_file(&job, program, pool, err);
+    release_findings(&job);
+    return s;
 }
 
 /* Point the matrices into the block. */
@@ -160,12 +320,12 @@ static void place_all(hone_pack *p, size_t n)
 
 hone_status hone_pack_new(hone_pack **out, const hone_program *program,
                           const hone_kernels *k, hone_pool *pool,
-                          hone_forget_fn *forget, void *ctx, hone_error *err)
+                          const hone_pack_options *o, hone_error *err)
 {
     hone_pack *p = hone_alloc_zero(1, sizeof *p);
     if (!p) return hone_fail(err, HONE_E_NOMEM, "pack weights: out of memory");
     hone_status s = list_weights(p, program, k, err);
-    if (!s && p->bytes > 0) s = pack_all(p, pool, forget, ctx, err);
+    if (!s && p->bytes > 0) s = pack_all(p, program, pool, o, err);
     if (s) {
         hone_pack_free(p);
         return s;
@@ -185,9 +345,19 @@ static void release_lists(hone_pack *p)
 void hone_pack_free(hone_pack *p)
 {
     if (!p) return;
-    if (p->block) munmap(p->block, p->bytes);
+    if (p->block) munmap(p->block, p->bytes); /* mapped from a file or not */
     release_lists(p);
     hone_free(p);
+}
+
+bool hone_pack_kept(const hone_pack *p)
+{
+    return p->kept;
+}
+
+const char *hone_pack_warning(const hone_pack *p)
+{
+    return p->warning.text[0] ? p->warning.text : NULL;
 }
 
 const hone_matrix *hone_pack_get(const hone_pack *p, size_t op, int i)

@@ -135,28 +135,29 @@ uint64_t hone_program_fingerprint(const hone_program *p);
 
 /* -- K/V pages -------------------------------------------------------------------- */
 
-/* Where the keys and values of each attention op lie in a page, for slot s and K/V head g:
- * key element i of the position in place p at k_offset[s] plus
- * (g * d_k + i) * hone_page_stride(page_len) + p elements, value element i at v_offset[s]
- * plus (g * page_len + p) * d_v + i. */
+/* Where the keys and values of each attention op lie in a page, for slot s and K/V head
+ * g: keys at k_offset[s] + g * hone_kv_key_bytes(), values at v_offset[s] + g *
+ * hone_kv_value_bytes(), each as kernel/kv_page.h draws it. */
 typedef struct hone_kv_slot {
     size_t k_offset, v_offset; /* bytes from the start of a page */
     int n_head_kv, d_k, d_v;
 } hone_kv_slot;
 
 typedef struct hone_kv_layout {
-    hone_dtype k_type, v_type; /* equal in this version of the attention kernels */
-    int page_len;              /* positions */
+    hone_dtype k_type, v_type;
+    int page_len; /* positions */
     int n_slot;
     hone_kv_slot *slot; /* owned */
-    size_t page_bytes;  /* a multiple of 64 */
+    size_t page_bytes;  /* a multiple of HONE_CACHE_LINE */
 } hone_kv_layout;
 
-/* E_INVALID for a type that attention kernels do not read; E_LIMIT when sizes do not
- * fit. */
+/* types is "K" or "K,V", names of the types that kernel/kv_page.h lists in any case: "f16"
+ * for both, "q8_0,f16" for keys as q8_0 and values as f16.  E_INVALID for others; E_LIMIT
+ * when sizes do not fit. */
 HONE_MUST_CHECK hone_status hone_kv_layout_init(hone_kv_layout *l,
-                                                const hone_program *p, hone_dtype type,
-                                                int page_len, hone_error *err);
+                                                const hone_program *p,
+                                                const char *types, int page_len,
+                                                hone_error *err);
 void hone_kv_layout_release(hone_kv_layout *l);
 
 #endif

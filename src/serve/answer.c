@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "serve/trace.h"
 
 typedef struct run run;
 
@@ -38,6 +39,7 @@ struct run {
     ask ask;
     reply reply;
     run_request *request; /* [ask.n_prompt] */
+    trace *trace;         /* NULL: none is wanted */
     size_t n_open;        /* requests that have not ended */
     api_error error;      /* of the first request that failed */
     pthread_mutex_t lock; /* the three below */
@@ -105,6 +107,7 @@ static void fail(run *r, const api_error *e)
 static void release(run *r)
 {
     pthread_mutex_destroy(&r->lock);
+    hone_trace_keep(r->server->traces, r->trace);
     hone_reply_release(&r->reply);
     hone_ask_release(&r->ask);
     hone_free(r->request);
@@ -170,7 +173,10 @@ static void request_ended(run *r, const run_event *v)
         hone_server_note(r->server, r->x, &v->stats,
                          finish_of(r, v->prompt, done ? HONE_OK : v->e.status),
                          r->ask.request.n_answer, g->n_max);
-    if (done) return;
+    if (done) {
+        if (v->e.error) hone_server_warn(r->server, v->error.text);
+        return;
+    }
     api_error e;
     hone_api_fail_status(&e, v->e.status, NULL, &v->error);
     if (v->e.status == HONE_E_NOT_FOUND) e.code = "model_not_found"; /* unloaded */
@@ -218,6 +224,15 @@ static void apply(run *r, const run_event *v)
     }
 }
 
+static void trace_event(run *r, const run_event *v)
+{
+    hone_event e = v->e;
+    if (e.piece) e.piece = &v->piece;
+    if (e.error) e.error = &v->error;
+    e.stats = &v->stats;
+    hone_trace_event(r->trace, v->prompt, v->time_ns, &e);
+}
+
 /* On the loop: everything that has come. */
 static void handle(void *arg)
 {
@@ -236,6 +251,7 @@ static void handle(void *arg)
             r->request[v->prompt].started = true;
             count_adapter(r, -1, 1);
         }
+        if (r->trace) trace_event(r, v);
         if (r->x || end) apply(r, v);
         if (!end) hone_free(v);
     }
@@ -283,10 +299,9 @@ static void on_event(void *ctx, const hone_event *e)
 {
     run_request *q = ctx;
     run *r = q->run;
-    if (e->kind == HONE_EVENT_STEP) return;
     run_event *v = &q->end;
     if (e->kind == HONE_EVENT_END) {
-        *v = (run_event){.prompt = q->prompt, .e = *e};
+        *v = (run_event){.prompt = q->prompt, .time_ns = hone_clock_ns(), .e = *e};
         if (e->stats) v->stats = *e->stats;
         if (e->error) v->error = *e->error;
     } else {
@@ -396,6 +411,8 @@ void hone_answer(hone_server *s, http_exchange *x, const dialect *d)
     }
     run *r = new_run(s, x, d, &a, &e);
     if (r) {
+        r->trace = hone_trace_new(s, x, &r->ask);
+        r->ask.request.trace = r->trace != NULL;
         submit_all(r);
         return;
     }

@@ -4,6 +4,7 @@
 #include "serve/adapters.h"
 #include "serve/answer.h"
 #include "serve/api_text.h"
+#include "serve/trace.h"
 
 static void chat(void *ctx, http_exchange *x)
 {
@@ -44,6 +45,7 @@ const http_route hone_api_routes[] = {
     {HTTP_POST, "/v1/unload_lora_adapter", hone_api_unload_adapter, false},
     {HTTP_POST, "/tokenize", hone_api_tokenize, false},
     {HTTP_POST, "/detokenize", hone_api_detokenize, false},
+    {HTTP_GET, "/trace/*", hone_api_trace, false},
     {HTTP_GET, "/tokenizer_info", hone_api_tokenizer_info, false},
 };
 const size_t hone_n_api_route = sizeof hone_api_routes / sizeof *hone_api_routes;

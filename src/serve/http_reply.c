@@ -94,7 +94,8 @@ static void send_head(http_exchange *x, int status, const char *type, size_t len
     hone_buf_printf(&b, "HTTP/1.1 %d %s\r\n", status, hone_http_phrase(status));
     append_date(&b);
     if (type) hone_buf_printf(&b, "Content-Type: %s\r\n", type);
-    if (!stream && status != 204) hone_buf_printf(&b, "Content-Length: %zu\r\n", len);
+    if (!stream && status != 204 && status != 304) /* those have no body */
+        hone_buf_printf(&b, "Content-Length: %zu\r\n", len);
     if (stream && x->head.v11)
         hone_buf_append_str(&b, "Transfer-Encoding: chunked\r\n");
     if (!x->keep_alive)

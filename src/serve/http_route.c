@@ -14,6 +14,7 @@ static const struct {
 } statuses[] = {
     {200, "OK", NULL},
     {204, "No Content", NULL},
+    {304, "Not Modified", NULL},
     {400, "Bad Request", "invalid_request_error"},
     {401, "Unauthorized", "authentication_error"},
     {403, "Forbidden", "permission_error"},

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "serve/wire.h"
+
 enum {
     MAX_PATH = 200 /* bytes of a path that are logged */
 };
@@ -64,4 +66,19 @@ void hone_log_reply(void (*fn)(void *ctx, const char *line), void *ctx, bool jso
         line[n + 1] = '\0';
     }
     fn(ctx, line);
+}
+
+void hone_log_warning(void (*fn)(void *ctx, const char *line), void *ctx, bool json,
+                      const char *text)
+{
+    char when[32];
+    hone_buf b;
+    now_text(when);
+    hone_buf_init(&b, 4096);
+    hone_buf_printf(&b,
+                    json ? "{\"time\":\"%s\",\"warning\":" : "time=%s warning=", when);
+    hone_put_string(&b, text, strlen(text));
+    if (json) hone_buf_append_char(&b, '}');
+    if (!b.failed) fn(ctx, b.data);
+    hone_buf_release(&b);
 }

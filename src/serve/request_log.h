@@ -13,4 +13,8 @@
 void hone_log_reply(void (*fn)(void *ctx, const char *line), void *ctx, bool json,
                     const http_exchange *x, int status, size_t bytes, double seconds);
 
+/* A line with a text, quoted as JSON in both forms. */
+void hone_log_warning(void (*fn)(void *ctx, const char *line), void *ctx, bool json,
+                      const char *text);
+
 #endif

@@ -8,8 +8,10 @@
 #include "serve/adapters.h"
 #include "serve/api.h"
 #include "serve/metrics.h"
+#include "serve/page.h"
 #include "serve/request_log.h"
 #include "serve/server.h"
+#include "serve/trace.h"
 
 /* -- routes ------------------------------------------------------------------------ */
 
@@ -58,7 +60,8 @@ static void get_metrics(void *ctx, http_exchange *x)
     hone_buf_release(&page);
 }
 
-/* The key protects everything but the two probes, which say nothing about the model. */
+/* The key protects everything but the two probes and the page, which say nothing about
+ * the model. */
 static const http_route own_routes[] = {
     {HTTP_GET, "/health", get_health, true},
     {HTTP_GET, "/ready", get_ready, true},
@@ -96,6 +99,12 @@ static void on_done(void *ctx, const http_exchange *x, int status, size_t bytes,
 
 /* -- life -------------------------------------------------------------------------- */
 
+void hone_server_warn(const hone_server *s, const char *text)
+{
+    const hone_server_options *o = &s->options;
+    if (o->log) hone_log_warning(o->log, o->log_ctx, o->log_json, text);
+}
+
 static http_options http_options_of(const hone_server_options *o)
 {
     return (http_options){
@@ -131,6 +140,8 @@ static hone_status start_engines(hone_server *s, hone_error *err)
     hone_server_options *o = &s->options;
     fill_engine_options(&o->engine);
     HONE_TRY(hone_engine_new(&s->engine, s->model, &o->engine, err));
+    const char *packed = hone_engine_get_info(s->engine).packed_warning;
+    if (packed) hone_server_warn(s, packed);
     s->engine_info = hone_engine_get_info(s->engine);
     HONE_TRY(hone_adapters_start(s, err));
     if (o->draft) {
@@ -151,12 +162,14 @@ static hone_status start_engines(hone_server *s, hone_error *err)
 
 static hone_status start_http(hone_server *s, hone_error *err)
 {
-    const size_t n = N_OWN_ROUTE + hone_n_api_route;
+    const size_t n_before = N_OWN_ROUTE + hone_n_page_route;
+    const size_t n = n_before + hone_n_api_route;
     s->route = hone_alloc(n, sizeof *s->route);
     if (!s->route) return hone_fail(err, HONE_E_NOMEM, "serve: out of memory");
     memcpy(s->route, own_routes, sizeof own_routes);
-    memcpy(s->route + N_OWN_ROUTE, hone_api_routes,
-           hone_n_api_route * sizeof *s->route);
+    memcpy(s->route + N_OWN_ROUTE, hone_page_routes,
+           hone_n_page_route * sizeof *s->route);
+    memcpy(s->route + n_before, hone_api_routes, hone_n_api_route * sizeof *s->route);
     const http_options ho = http_options_of(&s->options);
     return http_server_new(&s->http, &ho, s->route, n, s, err);
 }
@@ -197,7 +210,10 @@ hone_status hone_server_new(hone_server **out, const hone_model *model,
     s->name = o->alias ? o->alias : hone_model_get_info(model)->name;
     s->created = (int64_t)time(NULL);
     atomic_init(&s->n_stop, 0);
-    hone_status status = start_engines(s, err);
+    s->traces = hone_alloc_zero(1, sizeof *s->traces);
+    hone_status status = s->traces
+                             ? start_engines(s, err)
+                             : hone_fail(err, HONE_E_NOMEM, "serve: out of memory");
     if (!status) status = hone_metrics_new(&s->metrics, s->name, &s->engine_info, err);
     if (!status) status = start_http(s, err);
     if (!status) status = start_engine_thread(s, err);
@@ -219,6 +235,8 @@ void hone_server_free(hone_server *s)
     }
     hone_scheduler_free(s->scheduler);
     http_server_free(s->http);
+    if (s->traces) hone_trace_ring_release(s->traces);
+    hone_free(s->traces);
     hone_metrics_free(s->metrics);
     hone_engine_free(s->draft_engine);
     hone_engine_free(s->engine);

@@ -20,6 +20,8 @@ typedef struct server_adapter {
     char *name, *path;
 } server_adapter;
 
+typedef struct trace_ring trace_ring; /* trace.h */
+
 struct hone_server {
     const hone_model *model;         /* borrowed */
     const hone_tokenizer *tokenizer; /* the model's; NULL where it has none */
@@ -29,6 +31,7 @@ struct hone_server {
     http_server *http;
     http_route *route; /* the server's own and those of api.h */
     metrics *metrics;
+    trace_ring *traces;
     server_adapter *adapter; /* [n_adapter] that are loaded; the loop's (adapters.h) */
     size_t n_adapter, cap_adapter;
     hone_server_options options; /* strings borrowed from the caller */
@@ -44,5 +47,8 @@ struct hone_server {
  * loop's thread. */
 void hone_server_note(hone_server *s, http_exchange *x, const hone_request_stats *stats,
                       metrics_finish finish, int n_answer, int n_max);
+
+/* A line of the log: something went wrong that no reply tells. */
+void hone_server_warn(const hone_server *s, const char *text);
 
 #endif

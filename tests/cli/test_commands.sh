@@ -166,6 +166,14 @@ says doctor_tests_kernels '"self_test":"ok"' "$hone" doctor --json
 says tokens_have_their_contract '"pieces":[' "$hone" tokens "$data/tok_llama3.json" -p 'hello' --json
 says bench_has_its_contract '"results":[{"test":"prefill","n":5,"depth":0,"batch":2,' "$hone" bench "$data/models/llama.gguf" --prefill 5 --batch 2,1 --reps 2 --threads 1 --json
 fails bench_names_bad_lists 2 "option --depth: expected N or N,N,.., found '1,x'" "$hone" bench "$data/models/llama.gguf" --depth 1,x
+mkdir -p "$cache" && cp "$data/models/llama.gguf" "$cache/packed.gguf"
+says bench_keeps_packed_weights '"results":[' "$hone" bench packed --decode 2 --reps 1 --packed-cache --json
+"$hone" doctor --json | grep -q '"kernels":"ref"' || [ -s "$cache/packed.gguf.packed" ]
+ok packed_weights_lie_beside_the_model $?
+says rm_takes_packed_weights_along 'removed packed.gguf' "$hone" rm packed
+[ ! -e "$cache/packed.gguf.packed" ]
+ok packed_weights_are_gone $?
+says bench_takes_two_types '"results":[' "$hone" bench "$data/models/llama.gguf" --kv-type q8_0,q4_0 --decode 2 --reps 1 --json
 fails bench_names_bad_types 1 "kv type 'q9'" "$hone" bench "$data/models/llama.gguf" --kv-type q9
 "$hone" synth --preset smollm2-135m --type Q4_K --layers 1 -o "$dir/synth.gguf" 2>"$dir/err" && grep -q 'Q4_K by Q5_0' "$dir/err"
 ok synth_says_what_it_replaced $?

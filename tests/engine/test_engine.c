@@ -2,6 +2,9 @@
  * interrupts, reuse. */
 #include "check.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/mem.h"
 #include "hone/hone.h"
 
@@ -10,6 +13,8 @@ enum {
 };
 
 static int32_t token[N_TOKEN];
+
+static const char *const kv_types[] = {NULL, "f32", "bf16", "q8_0", "q4_0", "q8_0,f16"};
 
 static hone_model *open_model(void)
 {
@@ -52,11 +57,17 @@ static void logits_do_not_depend_on_threads_batches_or_calls(void **state)
     hone_model *m = open_model();
     float first[61], other[61];
     (void)state;
-    final_logits(m, options[0], N_TOKEN, first);
-    for (size_t o = 0; o < sizeof options / sizeof options[0]; o++) {
-        for (size_t c = 0; c < sizeof calls / sizeof calls[0]; c++) {
-            final_logits(m, options[o], calls[c], other);
-            assert_memory_equal(first, other, sizeof first);
+    for (size_t t = 0; t < sizeof kv_types / sizeof kv_types[0]; t++) {
+        hone_engine_options o = options[0];
+        o.kv_type = kv_types[t];
+        final_logits(m, o, N_TOKEN, first);
+        for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+            for (size_t c = 0; c < sizeof calls / sizeof calls[0]; c++) {
+                o = options[i];
+                o.kv_type = kv_types[t];
+                final_logits(m, o, calls[c], other);
+                assert_memory_equal(first, other, sizeof first);
+            }
         }
     }
     hone_model_close(m);
@@ -109,8 +120,12 @@ static void limits_are_named(void **state)
     assert_ok(hone_sequence_append(s, token, 20, &err));
     hone_sequence_free(s);
     hone_engine_free(e);
-    o = (hone_engine_options){.kv_type = "q4_0"};
-    assert_fails(hone_engine_new(&e, m, &o, &err), HONE_E_INVALID, "kv type");
+    static const char *const bad_types[] = {"q4_K", "q8_0,",    "q8_0,q8_0,q8_0", ",",
+                                            "",     "f16,q4_1", "float"};
+    for (size_t i = 0; i < sizeof bad_types / sizeof bad_types[0]; i++) {
+        o = (hone_engine_options){.kv_type = bad_types[i]};
+        assert_fails(hone_engine_new(&e, m, &o, &err), HONE_E_INVALID, "kv type");
+    }
     o = (hone_engine_options){.kernels = "sse9"};
     assert_fails(hone_engine_new(&e, m, &o, &err), HONE_E_INVALID, "sse9");
     o = (hone_engine_options){.n_ctx = 100, .kv_bytes = 4096};
@@ -152,12 +167,14 @@ static void an_interrupt_ends_the_call(void **state)
 }
 
 /* Logits of token[first .. first+n) alone. */
-static void logits_alone(const hone_model *m, size_t first, size_t n, float *out)
+static void logits_alone(const hone_model *m, const char *kv_type, size_t first,
+                         size_t n, float *out)
 {
+    const hone_engine_options o = {.kv_type = kv_type};
     hone_error err;
     hone_engine *e;
     hone_sequence *s;
-    assert_ok(hone_engine_new(&e, m, NULL, &err));
+    assert_ok(hone_engine_new(&e, m, &o, &err));
     assert_ok(hone_sequence_new(&s, e, &err));
     assert_ok(hone_sequence_append(s, token + first, n, &err));
     memcpy(out, hone_sequence_logits(s), 61 * sizeof *out);
@@ -193,7 +210,7 @@ static void append_together(hone_sequence **s, size_t call)
     }
 }
 
-static void logits_do_not_depend_on_company(void **state)
+static void check_company(const hone_model *m, const char *kv_type)
 {
     static const hone_engine_options options[] = {
         {.n_thread = 2},
@@ -201,12 +218,10 @@ static void logits_do_not_depend_on_company(void **state)
         {.n_thread = 3, .n_batch = 6, .n_sequence = 5},
         {.n_thread = 2, .n_batch = 20, .n_sequence = 16}};
     static const size_t calls[] = {1, 3, 33};
-    hone_model *m = open_model();
     float alone[N_TOGETHER][61], next[N_TOGETHER][61];
-    (void)state;
     for (size_t i = 0; i < N_TOGETHER; i++) {
-        logits_alone(m, 7 * i, length[i], alone[i]);
-        logits_alone(m, 7 * i, length[i] + 1, next[i]);
+        logits_alone(m, kv_type, 7 * i, length[i], alone[i]);
+        logits_alone(m, kv_type, 7 * i, length[i] + 1, next[i]);
     }
     for (size_t o = 0; o < sizeof options / sizeof options[0]; o++) {
         for (size_t c = 0; c < sizeof calls / sizeof calls[0]; c++) {
@@ -214,7 +229,9 @@ static void logits_do_not_depend_on_company(void **state)
             hone_engine *e;
             hone_sequence *s[N_TOGETHER];
             hone_step_item one[N_TOGETHER];
-            assert_ok(hone_engine_new(&e, m, &options[o], &err));
+            hone_engine_options with = options[o];
+            with.kv_type = kv_type;
+            assert_ok(hone_engine_new(&e, m, &with, &err));
             for (size_t i = 0; i < N_TOGETHER; i++) {
                 assert_ok(hone_sequence_new(&s[i], e, &err));
                 one[i] = (hone_step_item){s[i], token + 7 * i + length[i], 1, 1};
@@ -235,6 +252,15 @@ static void logits_do_not_depend_on_company(void **state)
             assert_int_equal(hone_engine_get_info(e).kv_bytes_used, 0);
             hone_engine_free(e);
         }
+    }
+}
+
+static void logits_do_not_depend_on_company(void **state)
+{
+    hone_model *m = open_model();
+    (void)state;
+    for (size_t t = 0; t < sizeof kv_types / sizeof kv_types[0]; t++) {
+        check_company(m, kv_types[t]);
     }
     hone_model_close(m);
 }
@@ -360,6 +386,44 @@ static void generation_reuses_a_common_beginning(void **state)
     hone_model_close(m);
 }
 
+/* A file goes on where its sequence ended, under the same types only: pages of "q8_0,f16"
+ * and "f16,q8_0" are as long as each other. */
+static void a_file_is_of_its_types(void **state)
+{
+    hone_error err;
+    hone_model *m = open_model();
+    char path[] = "/tmp/hone-sequence-XXXXXX";
+    float want[61];
+    static const char *const types[] = {"q8_0,f16", "f16,q8_0", "q8_0,f16"};
+    const int fd = mkstemp(path);
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    for (int i = 0; i < 3; i++) {
+        hone_engine *e;
+        hone_sequence *s;
+        const hone_engine_options o = {.kv_type = types[i]};
+        assert_ok(hone_engine_new(&e, m, &o, &err));
+        assert_ok(hone_sequence_new(&s, e, &err));
+        if (i == 0) {
+            assert_ok(hone_sequence_append(s, token, 40, &err));
+            assert_ok(hone_sequence_save(s, path, &err));
+            assert_ok(hone_sequence_append(s, token + 40, 5, &err));
+            memcpy(want, hone_sequence_logits(s), sizeof want);
+        } else if (i == 1) {
+            assert_fails(hone_sequence_load(s, path, &err), HONE_E_FORMAT, "K/V type");
+        } else {
+            assert_ok(hone_sequence_load(s, path, &err));
+            assert_ok(hone_sequence_append(s, token + 40, 5, &err));
+            assert_memory_equal(want, hone_sequence_logits(s), sizeof want);
+        }
+        hone_sequence_free(s);
+        hone_engine_free(e);
+    }
+    unlink(path);
+    hone_model_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +435,7 @@ int main(void)
         cmocka_unit_test(a_refused_append_has_run_nothing),
         cmocka_unit_test(an_interrupt_keeps_what_has_run),
         cmocka_unit_test(generation_reuses_a_common_beginning),
+        cmocka_unit_test(a_file_is_of_its_types),
     };
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@ enum {
 static int32_t token[N_TOKEN];
 static hone_model *model;
 static hone_engine *engine;
+static const char *kv_type; /* NULL: the default */
 
 static int open_all(void **state)
 {
@@ -37,6 +38,7 @@ static void start(hone_engine_options o)
     hone_error err;
     o.page_len = PAGE_LEN;
     o.n_thread = 2;
+    o.kv_type = kv_type;
     assert_ok(hone_engine_new(&engine, model, &o, &err));
 }
 
@@ -70,7 +72,7 @@ static void plain_logits(const int32_t *id, size_t n, float out[N_VOCAB])
     hone_error err;
     hone_engine *e;
     hone_sequence *s;
-    const hone_engine_options o = {.page_len = PAGE_LEN};
+    const hone_engine_options o = {.page_len = PAGE_LEN, .kv_type = kv_type};
     assert_ok(hone_engine_new(&e, model, &o, &err));
     assert_ok(hone_sequence_new(&s, e, &err));
     assert_ok(hone_sequence_append(s, id, n, &err));
@@ -316,6 +318,16 @@ static void sharing_changes_nothing(void **state)
     share_at_random((hone_engine_options){.disk_dir = "/tmp", .disk_bytes = 1 << 24});
 }
 
+/* Pages of blocks are shared, kept, and come back like others. */
+static void so_with_keys_and_values_in_blocks(void **state)
+{
+    kv_type = "q8_0,q4_0";
+    forks_go_their_own_ways(state);
+    pages_come_back_from_disk(state);
+    sharing_changes_nothing(state);
+    kv_type = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +337,7 @@ int main(void)
         cmocka_unit_test(the_least_used_gives_way),
         cmocka_unit_test(pages_come_back_from_disk),
         cmocka_unit_test(sharing_changes_nothing),
+        cmocka_unit_test(so_with_keys_and_values_in_blocks),
     };
     return cmocka_run_group_tests_name("prefix", tests, open_all, close_all);
 }

@@ -504,47 +504,91 @@ static void rope_turns_pairs(void **state)
 /* -- attention -------------------------------------------------------------------- */
 
 enum {
-    MAX_D = 40,
+    MAX_D = 80,
     MAX_POSITIONS = 1200
 };
 
 /* A sequence of random keys and values in pages, and the same as the tier reads them. */
 typedef struct attention_case {
-    hone_dtype t;
+    hone_dtype k_type, v_type;
     int d_k, d_v, n_q, page_len, n;
     void *page[MAX_POSITIONS];
     size_t v_offset;
     float *keys, *values, *q; /* q: [n, n_q, d_k] */
 } attention_case;
 
+/* Bytes, and scales, of a position of width d. */
+static int code_bytes(hone_dtype t, int d)
+{
+    const int rest = d % 32 < 16 ? d % 32 : 16;
+    return t == HONE_Q8_0   ? d
+           : t == HONE_Q4_0 ? d / 32 * 16 + rest
+                            : d * (int)hone_dtype_get(t)->bytes;
+}
+
+static int n_scale(hone_dtype t, int d)
+{
+    return t == HONE_Q8_0 || t == HONE_Q4_0 ? (d + 31) / 32 : 0;
+}
+
+/* A random key or value of width d to `slot`, as kv_page.h draws it: elements or codes lie
+ * `step` of them apart.  What a kernel reads goes to `read`. */
+static void put_random(const hone_kernels *k, unsigned char *head, hone_dtype t,
+                       int stride, int slot, size_t first, size_t step, int d,
+                       float *read)
+{
+    const size_t size = hone_dtype_get(t)->bytes;
+    const int blocks = n_scale(t, d);
+    unsigned char *code = head + (size_t)(2 * blocks * stride);
+    for (int i = 0; i < d && blocks == 0; i++) {
+        unsigned char bytes[4];
+        const float x = uniform() * 2.0f;
+        k->narrow[t](bytes, &x, 1);
+        memcpy(head + (first + (size_t)i * step) * size, bytes, size);
+        k->widen[t](read + i, bytes, 1);
+    }
+    for (int i = 0; i < code_bytes(t, d) && blocks > 0; i++) {
+        code[first + (size_t)i * step] = (unsigned char)hone_rng_u32(test_rng());
+    }
+    for (int b = 0; b < blocks; b++) {
+        const uint16_t h = hone_f32_to_f16(uniform() / (t == HONE_Q8_0 ? 64.0f : 4.0f));
+        memcpy(head + 2 * (b * stride + slot), &h, 2);
+        for (int i = 32 * b; i < d && i < 32 * b + 32; i++) {
+            const int byte = t == HONE_Q8_0 ? i : 16 * b + i % 16;
+            const int c = code[first + (size_t)byte * step];
+            const int q =
+                t == HONE_Q8_0 ? (c ^ 128) - 128 : (i % 32 < 16 ? c & 15 : c >> 4) - 8;
+            read[i] = hone_f16_to_f32(h) * (float)q;
+        }
+    }
+}
+
 /* Positions before `first` hold NaN: nothing may see them. */
 static void make_attention(attention_case *c, const hone_kernels *k, int first)
 {
-    const size_t size = hone_dtype_get(c->t)->bytes;
     const int stride = hone_page_stride(c->page_len);
-    c->v_offset = (size_t)(stride * c->d_k) * size;
-    const size_t bytes = c->v_offset + (size_t)(c->page_len * c->d_v) * size;
+    const size_t key_bytes = (size_t)(stride * (2 * n_scale(c->k_type, c->d_k) +
+                                                code_bytes(c->k_type, c->d_k)));
+    const size_t value_bytes = (size_t)(stride * 2 * n_scale(c->v_type, c->d_v) +
+                                        c->page_len * code_bytes(c->v_type, c->d_v));
+    c->v_offset = (key_bytes + 63) / 64 * 64;
     for (int p = 0; p <= (c->n - 1) / c->page_len; p++) {
-        c->page[p] = hone_alloc_aligned(bytes, 1);
-        memset(c->page[p], 0xFF, bytes); /* NaN where nothing is written */
+        c->page[p] = hone_alloc_aligned(c->v_offset + value_bytes, 1);
+        /* NaN where nothing is written */
+        memset(c->page[p], 0xFF, c->v_offset + value_bytes);
     }
     c->keys = calloc((size_t)(c->n * c->d_k), sizeof(float));
     c->values = calloc((size_t)(c->n * c->d_v), sizeof(float));
     c->q = calloc((size_t)(c->n * c->n_q * c->d_k), sizeof(float));
+    const bool blocks = n_scale(c->v_type, c->d_v) > 0;
+    const int row = blocks ? code_bytes(c->v_type, c->d_v) : c->d_v;
     for (int j = first; j < c->n; j++) {
-        unsigned char *page = c->page[j / c->page_len], bytes_of[4];
-        const size_t slot = (size_t)(j % c->page_len);
-        for (int i = 0; i < c->d_k + c->d_v; i++) {
-            const bool key = i < c->d_k;
-            const float x = uniform() * 2.0f;
-            k->narrow[c->t](bytes_of, &x, 1);
-            const size_t at = key ? (size_t)(i * stride) + slot
-                                  : slot * (size_t)c->d_v + (size_t)(i - c->d_k);
-            memcpy(page + (key ? 0 : c->v_offset) + at * size, bytes_of, size);
-            k->widen[c->t](key ? c->keys + j * c->d_k + i
-                               : c->values + j * c->d_v + i - c->d_k,
-                           bytes_of, 1);
-        }
+        unsigned char *page = c->page[j / c->page_len];
+        const int slot = j % c->page_len;
+        put_random(k, page, c->k_type, stride, slot, (size_t)slot, (size_t)stride,
+                   c->d_k, c->keys + j * c->d_k);
+        put_random(k, page + c->v_offset, c->v_type, stride, slot, (size_t)(slot * row),
+                   1, c->d_v, c->values + j * c->d_v);
     }
     for (int i = 0; i < c->n * c->n_q * c->d_k; i++) {
         c->q[i] = uniform() * 2.0f;
@@ -576,6 +620,8 @@ static void run_attention(const attention_case *c, const hone_kernels *k, int ro
         .ldq = (size_t)(c->n_q * c->d_k),
         .page = c->page,
         .v_offset = c->v_offset,
+        .k_type = c->k_type,
+        .v_type = c->v_type,
         .n_row = n,
         .n_q = c->n_q,
         .d_k = c->d_k,
@@ -589,7 +635,7 @@ static void run_attention(const attention_case *c, const hone_kernels *k, int ro
         .state = state,
         .scratch = memory,
     };
-    k->attention[c->t](&a);
+    k->attention(&a);
     hone_free(memory);
 }
 
@@ -648,8 +694,9 @@ static void check_attention_case(const hone_kernels *k, attention_case c, int ro
             exact_attention(&c, row + r, h, window, softcap, want);
             for (int i = 0; i < c.d_v; i++) {
                 if (!(fabs((double)got[h * c.d_v + i] - want[i]) <= 4e-5)) {
-                    fail_msg("%s attention %s d=%d,%d row %d of %d: %g, expected %g",
-                             k->tier, hone_dtype_get(c.t)->name, c.d_k, c.d_v, r, n,
+                    fail_msg("%s attention %s,%s d=%d,%d row %d of %d: %g, expected %g",
+                             k->tier, hone_dtype_get(c.k_type)->name,
+                             hone_dtype_get(c.v_type)->name, c.d_k, c.d_v, r, n,
                              (double)got[h * c.d_v + i], want[i]);
                 }
             }
@@ -680,10 +727,16 @@ static void check_attention_case(const hone_kernels *k, attention_case c, int ro
 
 static void check_attention(const hone_kernels *k)
 {
-    static const hone_dtype types[] = {HONE_F32, HONE_F16, HONE_BF16};
-    for (int t = 0; t < 3; t++) {
-        for (int d = 1; d <= MAX_D; d += 1 + d / 2) {
-            attention_case c = {.t = types[t], .d_k = d, .d_v = d, .n_q = 1 + d % 4};
+    /* each type of keys and of values, together and apart */
+    static const hone_dtype types[][2] = {
+        {HONE_F32, HONE_F32},   {HONE_F16, HONE_F16},   {HONE_BF16, HONE_BF16},
+        {HONE_Q8_0, HONE_Q8_0}, {HONE_Q4_0, HONE_Q4_0}, {HONE_Q8_0, HONE_F16},
+        {HONE_BF16, HONE_Q4_0}, {HONE_F32, HONE_Q8_0},  {HONE_Q4_0, HONE_BF16}};
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+        const hone_dtype kt = types[t][0], vt = types[t][1];
+        for (int d = 1; d <= 40; d += 1 + d / 2) {
+            attention_case c = {
+                .k_type = kt, .v_type = vt, .d_k = d, .d_v = d, .n_q = 1 + d % 4};
             c.page_len = 16;
             check_attention_case(k, c, 25, 16, 0, 0);
             c.page_len = 5;
@@ -692,14 +745,19 @@ static void check_attention(const hone_kernels *k)
             check_attention_case(k, c, 9, 1, 0, 0);
             c.page_len = 32;
             check_attention_case(k, c, 0, 1, 0, 5.0f);
-            c.d_v = MAX_D - d + 1;
+            c.d_v = 41 - d;
             check_attention_case(k, c, 60, 20, 33, 0);
         }
         /* several splits */
-        attention_case c = {.t = types[t], .d_k = 16, .d_v = 20, .n_q = 2};
+        attention_case c = {.k_type = kt, .v_type = vt, .d_k = 16, .d_v = 20, .n_q = 2};
         c.page_len = 32;
         check_attention_case(k, c, 1050, 4, 0, 0);
         check_attention_case(k, c, 510, 5, 0, 0);
+        c.d_k = 64;
+        c.d_v = 80; /* more than a block, the last one short */
+        check_attention_case(k, c, 70, 5, 0, 0);
+        c.d_k = 16;
+        c.d_v = 20;
         c.page_len = 256;
         check_attention_case(k, c, 1100, 3, 600, 0);
     }

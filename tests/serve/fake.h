@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "hone/scheduler.h"
 #include "serve/api.h"
+#include "serve/trace.h"
 
 enum {
     FAKE_MAX = 64
@@ -20,6 +21,7 @@ struct http_exchange {
     char type[40], retry[8];
     hone_buf out;
     bool stream, ended, kept;
+    bool trace; /* it has the header x-hone-trace: 1 */
     size_t n_write;
     http_watch watch;
 };
@@ -55,6 +57,17 @@ const char *http_get_body(const http_exchange *x, size_t *len)
 const char *http_get_path(const http_exchange *x)
 {
     return x->path;
+}
+
+const char *http_get_header(const http_exchange *x, const char *name)
+{
+    return x->trace && strcmp(name, "x-hone-trace") == 0 ? "1" : NULL;
+}
+
+const char *http_get_id(const http_exchange *x)
+{
+    (void)x;
+    return "req-1";
 }
 
 void http_set_header(http_exchange *x, const char *name, const char *value)
@@ -129,6 +142,12 @@ static inline void fake_loop(void)
 }
 
 /* -- server.h ---------------------------------------------------------------------- */
+
+void hone_server_warn(const hone_server *s, const char *text)
+{
+    (void)s;
+    (void)text;
+}
 
 void hone_server_note(hone_server *s, http_exchange *x, const hone_request_stats *stats,
                       metrics_finish finish, int n_answer, int n_max)
@@ -264,6 +283,7 @@ static inline void fake_end(size_t request, hone_status status, const char *text
 /* A server over a vocabulary alone, with the template. */
 static inline hone_server fake_server(const char *chat_template)
 {
+    static trace_ring traces;
     hone_error err;
     hone_model *m;
     fake.n_request = fake.n_posted = 0;
@@ -273,6 +293,7 @@ static inline hone_server fake_server(const char *chat_template)
         hone_model_open(&m, data_path("tok_smollm.json"), HONE_OPEN_TEXT_ONLY, &err));
     return (hone_server){.model = m,
                          .tokenizer = hone_model_tokenizer(m),
+                         .traces = &traces,
                          .name = "tiny",
                          .created = 1700000000,
                          .engine_info = {.n_ctx = 1000},
@@ -281,14 +302,14 @@ static inline hone_server fake_server(const char *chat_template)
 
 static inline void fake_server_release(hone_server *s)
 {
+    hone_trace_ring_release(s->traces);
     hone_model_close((hone_model *)(uintptr_t)s->model);
 }
 
 /* Let the handler of the path begin with a body of len bytes. */
-static inline http_exchange *fake_send(hone_server *s, const char *path,
-                                       const char *body, size_t len)
+static inline http_exchange *fake_go(hone_server *s, http_exchange *x, const char *path,
+                                     const char *body, size_t len)
 {
-    http_exchange *x = calloc(1, sizeof *x);
     x->path = path;
     x->body = body;
     x->len = len;
@@ -304,6 +325,12 @@ static inline http_exchange *fake_send(hone_server *s, const char *path,
     }
     fail_msg("no route %s", path);
     return x;
+}
+
+static inline http_exchange *fake_send(hone_server *s, const char *path,
+                                       const char *body, size_t len)
+{
+    return fake_go(s, calloc(1, sizeof(http_exchange)), path, body, len);
 }
 
 static inline http_exchange *fake_post(hone_server *s, const char *path,

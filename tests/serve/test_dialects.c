@@ -688,6 +688,58 @@ static void text_on_the_wire_is_json(void **state)
     hone_buf_release(&b);
 }
 
+static void a_trace_tells_what_happened(void **state)
+{
+    hone_server s = fake_server(FAKE_TEMPLATE);
+    (void)state;
+    const int32_t a = token(&s, "a"), c = token(&s, "c");
+    char body[100], want[2048];
+    http_exchange *x = fake_post(&s, "/trace/req-1", "");
+    assert_int_equal(x->status, 404);
+    assert_non_null(strstr(x->out.data, "trace_not_found"));
+    fake_free(x);
+    snprintf(body, sizeof body, "{\"prompt\":[%d,%d],\"max_tokens\":1}", a, c);
+    x = calloc(1, sizeof *x);
+    x->trace = true;
+    (void)fake_go(&s, x, "/v1/completions", body, strlen(body));
+    assert_true(fake.request[0].request.trace);
+    fake_start(0, 1);
+    fake_event(
+        0,
+        (hone_event){
+            .kind = HONE_EVENT_STEP, .n_row = 2, .n_step_row = 5, .step_s = 0.25},
+        0);
+    const hone_piece p = {.id = c, .text = "c", .len = 1};
+    fake_event(0, (hone_event){.kind = HONE_EVENT_PIECE, .piece = &p}, 0);
+    fake_answer(0, 0, HONE_FINISH_LENGTH, NULL, 1);
+    fake_end(0, HONE_OK, NULL);
+    fake_loop();
+    assert_true(x->ended);
+    fake_free(x);
+    x = fake_post(&s, "/trace/req-1", "");
+    assert_int_equal(x->status, 200);
+    snprintf(want, sizeof want,
+             "{\"id\":\"req-1\",\"path\":\"/v1/completions\",\"adapter\":null,"
+             "\"prompts\":[{\"text\":\"ac\",\"tokens\":[%d,%d]}],\"events\":[{\"ms\":",
+             a, c);
+    assert_memory_equal(x->out.data, want, strlen(want));
+    static const char *const parts[] = {
+        "\"event\":\"start\",\"prompt_tokens\":",
+        "\"event\":\"step\",\"answer\":0,\"rows\":2,\"step_rows\":5,\"step_ms\":250."
+        "000}",
+        "\"event\":\"token\",\"answer\":0,\"id\":",
+        "\"event\":\"answer\",\"answer\":0,\"finish\":\"length\",\"stop\":null}",
+        "\"event\":\"end\",\"error\":null,",
+        "}],\"cut\":false}"};
+    const char *at = x->out.data;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        at = strstr(at, parts[i]);
+        assert_non_null(at);
+    }
+    fake_free(x);
+    fake_server_release(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -707,6 +759,7 @@ int main(void)
         cmocka_unit_test(stop_tokens_end_an_answer),
         cmocka_unit_test(text_on_the_wire_is_json),
         cmocka_unit_test(models_and_tokens_have_their_shapes),
+        cmocka_unit_test(a_trace_tells_what_happened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

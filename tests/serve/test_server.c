@@ -72,6 +72,9 @@ static void own_routes_and_log(void **state)
         strstr(reply, "\nvllm:num_requests_running{model_name=\"tiny\"} 0\n"));
     assert_non_null(strstr(
         reply, "\nhone:http_replies_total{model_name=\"tiny\",status=\"200\"} 3\n"));
+    assert_int_equal(ask(s, "GET /"), 200);
+    assert_non_null(strstr(reply, "Content-Type: text/html"));
+    assert_int_equal(ask(s, "GET /web/app.js"), 200);
     hone_server_stop(s);
     pthread_join(thread, NULL);
     hone_server_free(s);

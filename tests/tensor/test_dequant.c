@@ -141,7 +141,7 @@ static void halves_survive_the_round_trip(void **state)
             continue;
         }
         /* the value by the definition of the format */
-        double want = exponent == 31 ? INFINITY
+        double want = exponent == 31 ? (double)INFINITY
                       : exponent     ? ldexp(1024.0 + fraction, (int)exponent - 25)
                                      : ldexp((double)fraction, -24);
         if (h & 0x8000) want = -want;
