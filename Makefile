@@ -3,7 +3,7 @@ B ?= build/release
 PROMPT ?= In two sentences: why is the sky blue?
 MESON = tools/meson.sh
 
-.PHONY: help all setup run test test-clients test-web test-arm check asan tsan valgrind fuzz bench fmt fmt-check tidy \
+.PHONY: help all setup run test test-clients test-web test-faults soak test-arm check asan tsan valgrind fuzz bench fmt fmt-check tidy \
         layers shape headers symbols banned oracle clean
 
 all: setup ## build the library and the program: build/release/hone
@@ -17,6 +17,11 @@ test: all ## build and run every test
 	@tools/test.sh $(B)
 test-clients: all ## Python's openai, anthropic and lm-eval clients against `hone serve`
 	@tools/test_clients.sh $(B)/hone
+test-faults: all ## clients and kills that go wrong, against `hone serve`
+	@tools/test_faults.sh $(B)/hone
+M ?= 10
+soak: all ## a mixed load on `hone serve` for M minutes (default 10)
+	@tests/clients/soak.py --minutes $(M) $(B)/hone smollm2-135m-instruct tests/data
 test-web: all ## the page of `hone serve` in a headless Chromium (apt)
 	@tools/test_web.sh $(B)/hone
 test-arm: setup ## cross-compile for ARM, run the tests under qemu-user

@@ -6,9 +6,10 @@
  *     if (!s) s = hone_out_file_commit(&f, err);
  *     hone_out_file_release(&f);            (without commit: nothing is left behind)
  *
- * What is written goes to "PATH.part-PID" beside it; commit puts it on the disk and in the
- * place of PATH in one step, so that a crash at any time leaves the old file or the new
- * one.  Owned by one thread. */
+ * What is written goes to "PATH.new" beside it; commit puts it on the disk and in the place
+ * of PATH in one step, so that a crash at any time leaves the old file or the new one, and
+ * perhaps a PATH.new, which the next writer takes over.  A lock keeps two writers apart.
+ * Owned by one thread. */
 #ifndef HONE_BASE_OUT_FILE_H
 #define HONE_BASE_OUT_FILE_H
 
@@ -21,7 +22,8 @@ typedef struct hone_out_file {
     int fd;
 } hone_out_file;
 
-/* E_NOT_FOUND no such folder, E_IO, E_NOMEM: f is released. */
+/* E_NOT_FOUND no such folder, E_IO (another one is writing it, among others), E_NOMEM: f is
+ * released. */
 HONE_MUST_CHECK hone_status hone_out_file_open(hone_out_file *f, const char *path,
                                                hone_error *err);
 HONE_MUST_CHECK hone_status hone_out_file_write(hone_out_file *f, const void *data,

@@ -82,6 +82,8 @@ static void release(change *c)
 static void refuse(change *c, hone_status status)
 {
     api_error e;
+    /* the file that cannot be read is the one that the client named */
+    if (status == HONE_E_IO) status = HONE_E_INVALID;
     hone_api_fail_status(&e, status, c->path ? "lora_path" : "lora_name", &c->err);
     hone_answer_error(c->x, &hone_dialect_chat, &e);
     release(c);

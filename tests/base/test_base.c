@@ -1,6 +1,7 @@
 /* test_base.c - buffers, maps, UTF-8, arenas, random numbers, files. */
 #include "check.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -9,6 +10,7 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/out_file.h"
 #include "base/size.h"
 #include "base/utf8.h"
 
@@ -196,6 +198,54 @@ static void files_say_what_is_wrong(void **state)
     unlink(path);
 }
 
+/* The text of folder/name, or "" where there is no such file. */
+static const char *text_of(const char *folder, const char *name)
+{
+    static char text[16];
+    char path[64], *read = NULL;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    const hone_status s = hone_file_read(&read, NULL, path, sizeof text - 1, NULL);
+    snprintf(text, sizeof text, "%s", s ? "" : read);
+    hone_free(read);
+    return text;
+}
+
+/* A process that dies leaves a part of a file, which neither counts nor is in the way. */
+static void a_file_appears_whole_or_not_at_all(void **state)
+{
+    hone_error err;
+    hone_out_file f, other;
+    char folder[] = "/tmp/hone_out_XXXXXX", path[64], left[64];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/a", folder);
+    snprintf(left, sizeof left, "%s/a.new", folder);
+    const pid_t child = fork();
+    if (child == 0) {
+        const bool wrote = !hone_out_file_open(&f, path, NULL) &&
+                           !hone_out_file_write(&f, "left behind", 11, NULL);
+        _exit(wrote ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_string_equal(text_of(folder, "a"), "");
+    assert_string_equal(text_of(folder, "a.new"), "left behind");
+    assert_ok(hone_out_file_open(&f, path, &err));
+    assert_fails(hone_out_file_open(&other, path, &err), HONE_E_IO, "write");
+    assert_ok(hone_out_file_write(&f, "one", 3, &err));
+    assert_ok(hone_out_file_commit(&f, &err));
+    hone_out_file_release(&f);
+    assert_string_equal(text_of(folder, "a"), "one");
+    assert_ok(hone_out_file_open(&f, path, &err));
+    assert_ok(hone_out_file_write(&f, "two", 3, &err));
+    hone_out_file_release(&f);
+    assert_string_equal(text_of(folder, "a"), "one");
+    assert_false(hone_file_exists(left));
+    unlink(path);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +258,7 @@ int main(void)
         cmocka_unit_test(an_arena_stops_at_its_maximum),
         cmocka_unit_test(random_numbers_are_reproducible),
         cmocka_unit_test(files_say_what_is_wrong),
+        cmocka_unit_test(a_file_appears_whole_or_not_at_all),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -88,6 +88,8 @@ static void adapters_come_and_go(void **state)
     assert_int_equal(ask(s, load, "{\"lora_name\":\"x\"}"), 400);
     assert_int_equal(ask(s, load, "{\"lora_name\":\"x\",\"lora_path\":\"/none\"}"),
                      404);
+    assert_int_equal(ask(s, load, "{\"lora_name\":\"x\",\"lora_path\":\"/dev/null\"}"),
+                     400);
     assert_int_equal(ask(s, load, "{\"lora_name\":\"tiny\",\"lora_path\":\"/none\"}"),
                      400);
     assert_int_equal(ask(s, unload, "{\"lora_name\":\"second\"}"), 200);
