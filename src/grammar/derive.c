@@ -36,7 +36,7 @@ static hone_expr derive_list(hone_exprs *x, hone_expr e, unsigned b)
         }
         return r;
     }
-    hone_expr few[16], *part = few;
+    hone_expr few[16] = {0}, *part = few;
     if (n > 16 && !(part = hone_alloc(n, sizeof *part))) {
         x->failed = HONE_E_NOMEM;
         return HONE_EXPR_NONE;
