@@ -5,7 +5,7 @@ set -eu
 
 packages='gcc meson ninja-build pkg-config libc6-dev libjansson-dev libpcre2-dev
 libutf8proc-dev libcurl4-openssl-dev libarchive-dev libssl-dev libedit-dev libcmocka-dev
-libevent-dev libcyaml-dev
+libevent-dev libcyaml-dev libyaml-dev
 python3 python3-pip ca-certificates'
 
 missing=''
