@@ -25,7 +25,7 @@ static void use(hone_tokenizer *tok)
         for (size_t i = 0; i < ids.len; i++) {
             if (hone_detokenizer_push(d, ids.id[i], &piece, &len, NULL)) break;
         }
-        (void)hone_detokenizer_flush(d, &piece, &len, NULL);
+        (void)!hone_detokenizer_flush(d, &piece, &len, NULL);
         hone_detokenizer_free(d);
     }
     hone_tokens_release(&ids);
