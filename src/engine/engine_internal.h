@@ -61,6 +61,10 @@ struct hone_sequence {
  * has of it. */
 void hone_engine_adapter_release(hone_engine *e, hone_adapter *a);
 
+/* Cut s to what it has of the beginning of id[0..n); where that is nothing, give it what
+ * the prefix cache has.  Returns the tokens it has now. */
+size_t hone_sequence_keep(hone_sequence *s, const int32_t *id, size_t n);
+
 /* Pages and room for n more tokens, so that nothing of a step can fail later; the page
  * that is written next is the sequence's own.  E_LIMIT says how many tokens fit. */
 HONE_MUST_CHECK hone_status hone_sequence_reserve(hone_sequence *s, size_t n,

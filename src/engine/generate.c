@@ -65,13 +65,7 @@ static hone_status prefill(run *r, const int32_t *prompt, size_t n, hone_error *
             "prompt: expected at most %d tokens (the context length), found %zu", n_ctx,
             n);
     }
-    size_t have, same = 0;
-    const int32_t *old = hone_sequence_tokens(r->sequence, &have);
-    while (same < have && same + 1 < n && old[same] == prompt[same]) {
-        same++;
-    }
-    hone_sequence_truncate(r->sequence, same);
-    if (same == 0) same = hone_sequence_attach(r->sequence, prompt, n - 1);
+    const size_t same = hone_sequence_keep(r->sequence, prompt, n - 1);
     r->out->n_prompt = n;
     r->out->n_reused = same;
     return hone_sequence_append(r->sequence, prompt + same, n - same, err);

@@ -108,7 +108,7 @@ static hone_prefix_node *get_root(hone_prefix_tree *t, uint64_t adapter)
 
 /* -- children --------------------------------------------------------------------- */
 
-static size_t common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b)
+size_t hone_prefix_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b)
 {
     size_t i = 0;
     while (i < n_a && i < n_b && a[i] == b[i]) {
@@ -120,7 +120,7 @@ static size_t common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b)
 /* Order of token strings, a beginning before what goes on. */
 static int compare(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b)
 {
-    const size_t i = common(a, n_a, b, n_b);
+    const size_t i = hone_prefix_common(a, n_a, b, n_b);
     if (i < n_a && i < n_b) return a[i] < b[i] ? -1 : 1;
     return n_a < n_b ? -1 : n_a > n_b;
 }
@@ -148,7 +148,8 @@ static hone_prefix_node *nearest(const hone_prefix_node *at, const int32_t *id,
     hone_prefix_node *best = NULL;
     *same = 0;
     for (size_t j = i > 0 ? i - 1 : 0; j <= i && j < at->n_child; j++) {
-        const size_t k = common(at->child[j]->token, at->child[j]->n, id, n);
+        const size_t k =
+            hone_prefix_common(at->child[j]->token, at->child[j]->n, id, n);
         if (k <= *same) continue;
         *same = k;
         best = at->child[j];

@@ -19,6 +19,9 @@
 typedef struct hone_prefix_tree hone_prefix_tree;
 typedef struct hone_prefix_node hone_prefix_node;
 
+/* How many tokens two lists begin with alike. */
+size_t hone_prefix_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
+
 /* Pool and store (NULL: none) are borrowed and must outlive the tree. */
 HONE_MUST_CHECK hone_status hone_prefix_tree_new(hone_prefix_tree **out,
                                                  hone_kv_pool *kv,

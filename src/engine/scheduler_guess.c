@@ -57,14 +57,8 @@ static int32_t most_likely(const hone_sequence *s)
 /* What brings the draft sequence to the task's tokens. */
 static bool catch_up(hone_engine *e, hone_task *t, hone_step_item *item)
 {
-    size_t have, same = 0;
     if (!t->draft && hone_sequence_new(&t->draft, e, NULL)) return false;
-    const int32_t *id = hone_sequence_tokens(t->draft, &have);
-    while (same < have && same + 1 < t->all.len && id[same] == t->all.id[same]) {
-        same++;
-    }
-    hone_sequence_truncate(t->draft, same);
-    if (same == 0) same = hone_sequence_attach(t->draft, t->all.id, t->all.len - 1);
+    const size_t same = hone_sequence_keep(t->draft, t->all.id, t->all.len - 1);
     *item = (hone_step_item){t->draft, t->all.id + same, t->all.len - same, 1};
     return true;
 }

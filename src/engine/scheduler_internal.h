@@ -46,7 +46,7 @@ struct hone_task {
 /* A request with everything it points to. */
 struct hone_job {
     uint64_t id;
-    hone_request r; /* pointers are owned */
+    hone_request r; /* pointers are owned; prompt is NULL, tasks begin with it */
     hone_event_fn *fn;
     void *ctx;
     hone_task *task; /* [n_task] */

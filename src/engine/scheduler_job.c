@@ -68,7 +68,7 @@ static bool copy_request(hone_job *j, const hone_request *r)
     hone_generate_options *g = &to->generate;
     hone_sampling *s = &g->sampling;
     *to = *r;
-    to->prompt = copy(r->prompt, r->n_prompt, sizeof *r->prompt, &failed);
+    to->prompt = NULL; /* the tasks begin with it */
     to->adapter = copy_string(r->adapter, &failed);
     to->session = copy_string(r->session, &failed);
     g->stop = copy_strings(r->generate.stop, g->n_stop, &failed);
@@ -121,13 +121,13 @@ static hone_status check(const hone_scheduler *s, const hone_request *r,
 /* -- jobs ------------------------------------------------------------------------- */
 
 static hone_status new_task(hone_job *j, const hone_scheduler *s, int i,
-                            hone_error *err)
+                            const int32_t *prompt, hone_error *err)
 {
     hone_task *t = &j->task[i];
     t->job = j;
     t->index = i;
     t->hit_rate = 0.5;
-    HONE_TRY(hone_tokens_append(&t->all, j->r.prompt, j->r.n_prompt, err));
+    HONE_TRY(hone_tokens_append(&t->all, prompt, j->r.n_prompt, err));
     if (j->r.embed) {
         t->sum = hone_alloc_zero((size_t)hone_model_spec(s->engine->model)->d_model,
                                  sizeof *t->sum);
@@ -148,7 +148,7 @@ static hone_status build(hone_job *j, const hone_scheduler *s, const hone_reques
     j->task = hone_alloc_zero((size_t)n, sizeof *j->task);
     if (!j->task) return hone_fail(err, HONE_E_NOMEM, "request: out of memory");
     for (; j->n_task < n; j->n_task++) {
-        const hone_status status = new_task(j, s, j->n_task, err);
+        const hone_status status = new_task(j, s, j->n_task, r->prompt, err);
         if (status) {
             j->n_task++; /* what it has is freed */
             return status;
@@ -191,7 +191,6 @@ void hone_job_free(hone_job *j)
     }
     hone_free(j->task);
     hone_request *r = &j->r;
-    hone_free((int32_t *)r->prompt);
     hone_free((char *)r->adapter);
     hone_free((char *)r->session);
     hone_free((hone_logit_bias *)r->generate.sampling.bias);

@@ -11,11 +11,6 @@ enum {
     MIN_SLICE = 16 /* prompt rows of a step beside answers, at least */
 };
 
-static hone_engine *engine_of(const hone_scheduler *s)
-{
-    return s->engine;
-}
-
 static double seconds(int64_t from, int64_t to)
 {
     return (double)(to - from) * 1e-9;
@@ -232,7 +227,7 @@ static void expire(hone_scheduler *s)
 
 static size_t pages_of(const hone_scheduler *s, size_t n)
 {
-    const size_t len = (size_t)engine_of(s)->options.page_len;
+    const size_t len = (size_t)s->engine->options.page_len;
     return (n + len - 1) / len;
 }
 
@@ -247,15 +242,6 @@ static size_t promised_pages(const hone_scheduler *s)
     return n;
 }
 
-static size_t common(const hone_task *a, const hone_task *b)
-{
-    size_t i = 0;
-    while (i < a->all.len && i < b->all.len && a->all.id[i] == b->all.id[i]) {
-        i++;
-    }
-    return i;
-}
-
 /* How much of the task may come from the cache. */
 static size_t reusable(const hone_task *t)
 {
@@ -267,14 +253,14 @@ static size_t reusable(const hone_task *t)
 /* A running task is computing pages that this one begins with: it waits for them. */
 static bool is_deferred(const hone_scheduler *s, const hone_task *t)
 {
-    const hone_engine *e = engine_of(s);
+    const hone_engine *e = s->engine;
     const size_t most = reusable(t), len = (size_t)e->options.page_len;
     size_t have = SIZE_MAX;
     if (!e->cache || most < len) return false;
     for (const hone_task *o = s->running; o; o = o->next) {
         if (o->job->r.no_cache || o->job->paused || o->job->adapter != t->job->adapter)
             continue;
-        size_t same = common(t, o);
+        size_t same = hone_prefix_common(t->all.id, t->all.len, o->all.id, o->all.len);
         same = (same < most ? same : most) / len * len;
         if (same <= length(o)) continue; /* computed by now, or different */
         if (have == SIZE_MAX)
@@ -302,7 +288,7 @@ static void tell_start(hone_scheduler *s, hone_task *t, size_t n_reused)
 static bool begin_task(hone_scheduler *s, hone_task *t, hone_error *err,
                        hone_status *status)
 {
-    hone_engine *e = engine_of(s);
+    hone_engine *e = s->engine;
     *status = hone_sequence_new(&t->sequence, e, err);
     if (*status) return true;
     t->sequence->uncached = t->job->r.no_cache;
@@ -348,7 +334,7 @@ static void preempt(hone_scheduler *s, hone_task *t)
     leave(s, t);
     if (t->sum) {
         memset(t->sum, 0,
-               (size_t)hone_model_spec(engine_of(s)->model)->d_model * sizeof *t->sum);
+               (size_t)hone_model_spec(s->engine->model)->d_model * sizeof *t->sum);
     }
     t->job->stats.n_preempted++;
     s->total.n_preempted++;
@@ -384,7 +370,7 @@ static hone_task *last_running(const hone_scheduler *s)
 static void make_room_alone(hone_scheduler *s, hone_task *t)
 {
     hone_error err;
-    const size_t len = (size_t)engine_of(s)->options.page_len;
+    const size_t len = (size_t)s->engine->options.page_len;
     s->again = true;
     if (length(t) % len != 0) {
         hone_sequence_truncate(t->sequence, length(t) / len * len);
@@ -413,7 +399,7 @@ static bool ensure_pages(hone_scheduler *s, hone_task *t, size_t n)
 
 static bool add(hone_scheduler *s, hone_task *t, size_t n, size_t n_out)
 {
-    const hone_engine_options *o = &engine_of(s)->options;
+    const hone_engine_options *o = &s->engine->options;
     if (n == 0 || s->n_row + n > (size_t)o->n_batch ||
         s->n_out + n_out > (size_t)o->n_output)
         return false;
@@ -443,7 +429,7 @@ static void add_answers(hone_scheduler *s)
 /* Prompt rows beside answers: as many as stretch the step by the factor wanted. */
 static size_t prompt_budget(const hone_scheduler *s)
 {
-    const size_t free = (size_t)engine_of(s)->options.n_batch - s->n_row;
+    const size_t free = (size_t)s->engine->options.n_batch - s->n_row;
     if (s->n_item == 0) return free;
     const size_t slice = (size_t)s->slice;
     return slice < free ? slice : free;
@@ -451,7 +437,7 @@ static size_t prompt_budget(const hone_scheduler *s)
 
 static void add_prompts(hone_scheduler *s)
 {
-    const size_t n_output = (size_t)engine_of(s)->options.n_output;
+    const size_t n_output = (size_t)s->engine->options.n_output;
     size_t budget = prompt_budget(s);
     for (hone_task *t = s->running, *next; t && budget > 0; t = next) {
         next = t->next;
@@ -491,7 +477,7 @@ static void learn_cost(hone_scheduler *s, double step_s)
         s->row_s = s->row_s > 0 ? 0.8 * s->row_s + 0.2 * row : row;
     }
     if (!answers || s->n_prompt_row == 0 || s->alone_s == 0) return;
-    const double most = (double)engine_of(s)->options.n_batch;
+    const double most = (double)s->engine->options.n_batch;
     s->slice *= step_s > s->o.stretch * s->alone_s ? 0.8 : 1.1;
     if (s->slice < MIN_SLICE) s->slice = MIN_SLICE;
     if (s->slice > most) s->slice = most;
@@ -511,14 +497,14 @@ static void report_prompt(const hone_scheduler *s, hone_task *t)
 {
     const hone_request *r = &t->job->r;
     if (r->n_prompt_logprob < 0 || t->index != 0) return;
-    const int n_vocab = hone_model_spec(engine_of(s)->model)->n_vocab;
+    const int n_vocab = hone_model_spec(s->engine->model)->n_vocab;
     size_t n_top = (size_t)r->n_prompt_logprob;
     if (n_top > (size_t)n_vocab) n_top = (size_t)n_vocab;
     while (t->n_reported + 1 < r->n_prompt) {
         hone_logprob top[HONE_MAX_LOGPROB];
         const float *logits = output_of(t, t->n_reported, NULL);
         if (!logits) return;
-        const int32_t id = r->prompt[++t->n_reported];
+        const int32_t id = t->all.id[++t->n_reported];
         hone_piece piece = {.id = id, .text = "", .top = top, .n_top = n_top};
         piece.logprob = hone_logprobs(logits, n_vocab, id, top, n_top);
         hone_job_tell(t->job, (hone_event){.kind = HONE_EVENT_PROMPT,
@@ -529,7 +515,7 @@ static void report_prompt(const hone_scheduler *s, hone_task *t)
 
 static void add_hidden(const hone_scheduler *s, hone_task *t)
 {
-    const int d = hone_model_spec(engine_of(s)->model)->d_model;
+    const int d = hone_model_spec(s->engine->model)->d_model;
     for (size_t p = length(t) - t->n_out; p < length(t); p++) {
         const float *hidden = NULL;
         if (!output_of(t, p, &hidden)) continue;
@@ -542,7 +528,7 @@ static void add_hidden(const hone_scheduler *s, hone_task *t)
 /* The sum to length 1: the mean has the same direction. */
 static void tell_embedding(const hone_scheduler *s, hone_task *t)
 {
-    const int d = hone_model_spec(engine_of(s)->model)->d_model;
+    const int d = hone_model_spec(s->engine->model)->d_model;
     float *out = hone_alloc((size_t)d, sizeof *out);
     double square = 0.0;
     for (int i = 0; i < d; i++) {
@@ -564,7 +550,7 @@ static hone_status choose(const hone_scheduler *s, hone_task *t, int thread,
 {
     const float *logits = output_of(t, t->all.len - 1, NULL);
     HONE_ASSERT(logits);
-    return hone_answer_choose(t->answer, &engine_of(s)->work[thread], logits, t->all.id,
+    return hone_answer_choose(t->answer, &s->engine->work[thread], logits, t->all.id,
                               t->all.len, err);
 }
 
@@ -590,7 +576,7 @@ static void choose_all(hone_scheduler *s)
     if (n == 1)
         choose_one(s, 0, 0, 0);
     else
-        hone_pool_walk(engine_of(s)->pool, &n, 1, choose_one, s);
+        hone_pool_walk(s->engine->pool, &n, 1, choose_one, s);
 }
 
 /* A token of the answer: into the list, to the owner. */
@@ -619,7 +605,7 @@ static void end_if_full(const hone_scheduler *s, hone_task *t)
     (void)hone_answer_tokens(t->answer, &n);
     const bool long_enough = n_max >= 0 && n >= (size_t)n_max;
     /* the last token of a full context is shown and not run */
-    if (long_enough || t->all.len > (size_t)engine_of(s)->options.n_ctx)
+    if (long_enough || t->all.len > (size_t)s->engine->options.n_ctx)
         hone_answer_end(t->answer, HONE_FINISH_LENGTH);
 }
 
@@ -639,35 +625,25 @@ static hone_status take_forced(hone_scheduler *s, hone_task *t, hone_error *err)
     return HONE_OK;
 }
 
-/* Tokens at the front of the sequence that are the task's. */
-static size_t agreed(const hone_task *t, size_t from)
-{
-    size_t n;
-    const int32_t *id = hone_sequence_tokens(t->sequence, &n);
-    size_t i = from;
-    while (i < n && i < t->all.len && id[i] == t->all.id[i]) {
-        i++;
-    }
-    return i;
-}
-
 /* Take the chosen token, and as long as guesses were right choose the next one from the
  * same step. */
 static hone_status take_tokens(hone_scheduler *s, hone_task *t, hone_error *err)
 {
     const size_t before = t->all.len;
+    size_t n, same;
+    const int32_t *id = hone_sequence_tokens(t->sequence, &n); /* guesses included */
     for (;;) {
         hone_piece piece;
         HONE_TRY(hone_answer_take(t->answer, &piece, err));
         HONE_TRY(note(s, t, &piece, err));
         if (!hone_answer_ended(t->answer)) end_if_full(s, t);
         HONE_TRY(take_forced(s, t, err));
-        const size_t same = agreed(t, before);
+        same = before + hone_prefix_common(id + before, n - before, t->all.id + before,
+                                           t->all.len - before);
         if (hone_answer_ended(t->answer) || same < t->all.len) break;
         HONE_TRY(choose(s, t, 0, err));
     }
-    hone_scheduler_judge(s, t, agreed(t, before) - before);
-    const size_t same = agreed(t, before);
+    hone_scheduler_judge(s, t, same - before);
     hone_sequence_truncate(t->sequence, same < t->all.len ? same : t->all.len - 1);
     return HONE_OK;
 }
@@ -729,7 +705,7 @@ static void run_step(hone_scheduler *s)
         s->item_task[i]->n_row = s->item[i].n;
         s->item_task[i]->n_out = s->item[i].n_out;
     }
-    const hone_status status = hone_engine_step(engine_of(s), s->item, s->n_item, &err);
+    const hone_status status = hone_engine_step(s->engine, s->item, s->n_item, &err);
     for (size_t i = 0; status && i < s->n_item; i++) {
         if (!s->item_task[i]->job->ended)
             hone_scheduler_end(s, s->item_task[i]->job, status, &err);
@@ -746,7 +722,7 @@ static void run_step(hone_scheduler *s)
 
 static void publish_stats(hone_scheduler *s)
 {
-    const hone_engine_info i = hone_engine_get_info(engine_of(s));
+    const hone_engine_info i = hone_engine_get_info(s->engine);
     s->total.n_running = 0;
     for (const hone_job *j = s->jobs; j; j = j->next) {
         if (j->started) s->total.n_running++;

@@ -193,6 +193,13 @@ size_t hone_sequence_attach(hone_sequence *s, const int32_t *id, size_t n)
     return s->tokens.len;
 }
 
+size_t hone_sequence_keep(hone_sequence *s, const int32_t *id, size_t n)
+{
+    const size_t same = hone_prefix_common(s->tokens.id, s->tokens.len, id, n);
+    hone_sequence_truncate(s, same);
+    return same ? same : hone_sequence_attach(s, id, n);
+}
+
 void hone_sequence_publish(hone_sequence *s, bool tail)
 {
     hone_engine *e = s->engine;
