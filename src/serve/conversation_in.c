@@ -15,13 +15,6 @@ const char *hone_ask_template(const hone_server *s)
     return hone_model_chat_template(s->model);
 }
 
-static bool bad_message(api_error *e, size_t i, const char *what)
-{
-    char param[40];
-    snprintf(param, sizeof param, "messages[%zu]", i);
-    return hone_api_fail(e, 400, "invalid_value", param, "%s: %s", param, what);
-}
-
 /* -- one message ------------------------------------------------------------------- */
 
 static bool join_parts(hone_buf *b, const json_t *parts, size_t i, api_error *e)
@@ -31,7 +24,9 @@ static bool join_parts(hone_buf *b, const json_t *parts, size_t i, api_error *e)
     json_array_foreach(parts, k, part)
     {
         const char *type = json_string_value(json_object_get(part, "type"));
-        if (!type) return bad_message(e, i, "content: expected parts with a type");
+        if (!type)
+            return hone_field_bad_item(e, "messages", i,
+                                       "content: expected parts with a type");
         const bool refusal = strcmp(type, "refusal") == 0;
         if (!refusal && strcmp(type, "text") != 0) {
             char param[40];
@@ -43,7 +38,8 @@ static bool join_parts(hone_buf *b, const json_t *parts, size_t i, api_error *e)
         }
         const json_t *text = json_object_get(part, refusal ? "refusal" : "text");
         if (!json_is_string(text))
-            return bad_message(e, i, "content: expected a text part with text");
+            return hone_field_bad_item(e, "messages", i,
+                                       "content: expected a text part with text");
         if (k) hone_buf_append_char(b, '\n');
         hone_buf_append(b, json_string_value(text), json_string_length(text));
     }
@@ -60,9 +56,11 @@ static bool read_content(json_t **out, const json_t *m, bool optional, size_t i,
         *out = json_copy((json_t *)(uintptr_t)c);
         return *out || hone_field_no_memory(e);
     }
-    if (!c && !optional) return bad_message(e, i, "expected content");
+    if (!c && !optional)
+        return hone_field_bad_item(e, "messages", i, "expected content");
     if (c && !json_is_array(c))
-        return bad_message(e, i, "content: expected a string or an array of parts");
+        return hone_field_bad_item(e, "messages", i,
+                                   "content: expected a string or an array of parts");
     hone_buf_init(&b, API_MAX_REPLY);
     bool ok = join_parts(&b, c, i, e);
     *out = ok ? json_stringn(b.data, b.len) : NULL;
@@ -78,7 +76,8 @@ static bool add_call(json_t *calls, const json_t *call, size_t i, api_error *e)
     const json_t *id = hone_field(call, "id"), *name = hone_field(f, "name");
     const json_t *args = hone_field(f, "arguments");
     if (!json_is_string(name))
-        return bad_message(e, i, "tool_calls: expected calls of functions with a name");
+        return hone_field_bad_item(
+            e, "messages", i, "tool_calls: expected calls of functions with a name");
     json_t *value = NULL;
     if (json_is_string(args)) {
         value = json_loadb(json_string_value(args), json_string_length(args), 0, NULL);
@@ -103,7 +102,7 @@ static bool read_calls(json_t *out, const json_t *m, bool declared, size_t i,
     json_t *call;
     if (!calls) return true;
     if (!json_is_array(calls))
-        return bad_message(e, i, "tool_calls: expected an array");
+        return hone_field_bad_item(e, "messages", i, "tool_calls: expected an array");
     if (json_array_size(calls) == 0) return true;
     json_t *list = json_array();
     json_array_foreach(calls, k, call)
@@ -151,7 +150,7 @@ static bool read_result(json_t *out, const json_t *m, const json_t *messages,
     const json_t *id = hone_field(m, "tool_call_id"), *name = hone_field(m, "name");
     if (!json_is_string(id) &&
         strcmp(json_string_value(json_object_get(m, "role")), "tool") == 0)
-        return bad_message(e, i, "expected tool_call_id");
+        return hone_field_bad_item(e, "messages", i, "expected tool_call_id");
     if (!name && id) name = name_of_call(messages, json_string_value(id));
     if (json_is_string(id))
         json_object_set(out, "tool_call_id", (json_t *)(uintptr_t)id);
@@ -179,15 +178,16 @@ static bool read_message(json_t *list, const json_t *messages, size_t i, bool de
 {
     const json_t *m = json_array_get(messages, i);
     const char *role = json_string_value(json_object_get(m, "role")), *as = NULL;
-    if (!json_is_object(m)) return bad_message(e, i, "expected an object");
-    if (!role) return bad_message(e, i, "expected a role");
+    if (!json_is_object(m))
+        return hone_field_bad_item(e, "messages", i, "expected an object");
+    if (!role) return hone_field_bad_item(e, "messages", i, "expected a role");
     for (size_t k = 0; k < sizeof roles / sizeof *roles; k++) {
         if (strcmp(role, roles[k][0]) == 0) as = roles[k][1];
     }
     if (!as)
-        return bad_message(e, i,
-                           "expected a role of system, developer, user, "
-                           "assistant or tool");
+        return hone_field_bad_item(e, "messages", i,
+                                   "expected a role of system, developer, user, "
+                                   "assistant or tool");
     const bool assistant = strcmp(as, "assistant") == 0;
     json_t *content;
     if (!read_content(&content, m, assistant, i, e)) return false;

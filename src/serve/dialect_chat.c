@@ -12,15 +12,9 @@ static void put_head(reply *r, const char *object)
     hone_put_text(&r->out, r->ask->model);
 }
 
-void hone_put_usage(hone_buf *b, const reply *r)
+static void put_chunk_head(reply *r)
 {
-    hone_buf_printf(
-        b,
-        "{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu,"
-        "\"prompt_tokens_details\":{\"cached_tokens\":%zu},"
-        "\"completion_tokens_details\":{\"reasoning_tokens\":%zu}}",
-        r->n_prompt_token, r->n_generated, r->n_prompt_token + r->n_generated,
-        r->n_reused, r->n_reasoning);
+    put_head(r, "chat.completion.chunk");
 }
 
 /* -- stream ------------------------------------------------------------------------ */
@@ -29,7 +23,7 @@ static void open_chunk(reply_choice *c)
 {
     reply *r = c->reply;
     hone_buf_append_str(&r->out, "data: ");
-    put_head(r, "chat.completion.chunk");
+    put_chunk_head(r);
     hone_buf_printf(&r->out, ",\"choices\":[{\"index\":%zu,\"delta\":{", c->index);
 }
 
@@ -95,21 +89,7 @@ static void choice_end(reply_choice *c)
 
 static void end(reply *r)
 {
-    if (r->ask->include_usage) {
-        hone_buf_append_str(&r->out, "data: ");
-        put_head(r, "chat.completion.chunk");
-        hone_buf_append_str(&r->out, ",\"choices\":[],\"usage\":");
-        hone_put_usage(&r->out, r);
-        hone_buf_append_str(&r->out, "}\n\n");
-    }
-    hone_buf_append_str(&r->out, "data: [DONE]\n\n");
-}
-
-static void error(reply *r, const api_error *e)
-{
-    hone_buf_append_str(&r->out, "data: ");
-    hone_put_error(&r->out, e);
-    hone_buf_append_str(&r->out, "\n\n");
+    hone_reply_stream_end(r, put_chunk_head);
 }
 
 /* -- whole ------------------------------------------------------------------------- */
@@ -182,6 +162,6 @@ const dialect hone_dialect_chat = {
     .part_delta = part_delta,
     .choice_end = choice_end,
     .end = end,
-    .error = error,
+    .error = hone_reply_stream_error,
     .whole = whole,
 };

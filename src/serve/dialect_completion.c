@@ -158,21 +158,7 @@ static void choice_end(reply_choice *c)
 
 static void end(reply *r)
 {
-    if (r->ask->include_usage) {
-        hone_buf_append_str(&r->out, "data: ");
-        put_head(r);
-        hone_buf_append_str(&r->out, ",\"choices\":[],\"usage\":");
-        hone_put_usage(&r->out, r);
-        hone_buf_append_str(&r->out, "}\n\n");
-    }
-    hone_buf_append_str(&r->out, "data: [DONE]\n\n");
-}
-
-static void error(reply *r, const api_error *e)
-{
-    hone_buf_append_str(&r->out, "data: ");
-    hone_put_error(&r->out, e);
-    hone_buf_append_str(&r->out, "\n\n");
+    hone_reply_stream_end(r, put_head);
 }
 
 /* -- whole ------------------------------------------------------------------------- */
@@ -236,7 +222,7 @@ const dialect hone_dialect_completion = {
     .part_delta = part_delta,
     .choice_end = choice_end,
     .end = end,
-    .error = error,
+    .error = hone_reply_stream_error,
     .whole = whole,
 };
 
@@ -245,6 +231,6 @@ const dialect hone_dialect_embeddings = {
     .id = "embd-",
     .ask = hone_ask_embeddings,
     .put_error = hone_put_error,
-    .error = error,
+    .error = hone_reply_stream_error,
     .whole = whole_embeddings,
 };

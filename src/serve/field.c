@@ -159,3 +159,15 @@ bool hone_field_tokens(const json_t *array, const char *key, int n_vocab,
     }
     return true;
 }
+
+bool hone_field_bad_item(api_error *e, const char *list, size_t i, const char *what)
+{
+    char param[40];
+    snprintf(param, sizeof param, "%s[%zu]", list, i);
+    return hone_api_fail(e, 400, "invalid_value", param, "%s: %s", param, what);
+}
+
+bool hone_field_put(json_t *o, const char *key, json_t *v, api_error *e)
+{
+    return json_object_set_new(o, key, v) == 0 || hone_field_no_memory(e);
+}

@@ -34,5 +34,9 @@ bool hone_field_tokens(const json_t *array, const char *key, int n_vocab,
 bool hone_field_wrong_type(api_error *e, const char *key, const char *expected,
                            const json_t *found);
 bool hone_field_no_memory(api_error *e);
+/* "LIST[i]: what", 400. */
+bool hone_field_bad_item(api_error *e, const char *list, size_t i, const char *what);
+/* Give o a new value, which it owns then. */
+bool hone_field_put(json_t *o, const char *key, json_t *v, api_error *e);
 
 #endif

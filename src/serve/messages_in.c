@@ -3,18 +3,6 @@
 
 #include "serve/ask.h"
 
-static bool bad_message(api_error *e, size_t i, const char *what)
-{
-    char param[40];
-    snprintf(param, sizeof param, "messages[%zu]", i);
-    return hone_api_fail(e, 400, "invalid_value", param, "%s: %s", param, what);
-}
-
-static bool set(json_t *o, const char *key, json_t *v, api_error *e)
-{
-    return json_object_set_new(o, key, v) == 0 || hone_field_no_memory(e);
-}
-
 static bool append(json_t *list, json_t *v, api_error *e)
 {
     return json_array_append_new(list, v) == 0 || hone_field_no_memory(e);
@@ -70,7 +58,7 @@ static bool add_call(turn *t, const json_t *block, size_t i, api_error *e)
     const json_t *name = json_object_get(block, "name");
     const json_t *input = json_object_get(block, "input");
     if (!json_is_string(id) || !json_is_string(name))
-        return bad_message(e, i, "tool_use: expected id and name");
+        return hone_field_bad_item(e, "messages", i, "tool_use: expected id and name");
     return append(t->calls,
                   json_pack("{s:O, s:s, s:{s:O, s:O*}}", "id", id, "type", "function",
                             "function", "name", name, "arguments", input),
@@ -82,7 +70,8 @@ static bool add_result(turn *t, const json_t *block, size_t i, api_error *e)
     const json_t *id = json_object_get(block, "tool_use_id");
     const json_t *content = hone_field(block, "content");
     if (!json_is_string(id))
-        return bad_message(e, i, "tool_result: expected tool_use_id");
+        return hone_field_bad_item(e, "messages", i,
+                                   "tool_result: expected tool_use_id");
     json_t *c = content ? json_incref((json_t *)(uintptr_t)content) : json_string("");
     return append(
         t->results,
@@ -93,7 +82,9 @@ static bool add_result(turn *t, const json_t *block, size_t i, api_error *e)
 static bool add_block(turn *t, json_t *block, size_t i, api_error *e)
 {
     const char *type = json_string_value(json_object_get(block, "type"));
-    if (!type) return bad_message(e, i, "content: expected blocks with a type");
+    if (!type)
+        return hone_field_bad_item(e, "messages", i,
+                                   "content: expected blocks with a type");
     if (strcmp(type, "tool_use") == 0) return add_call(t, block, i, e);
     if (strcmp(type, "tool_result") == 0) return add_result(t, block, i, e);
     if (strcmp(type, "redacted_thinking") == 0) return true;
@@ -129,12 +120,14 @@ static bool read_message(json_t *list, const json_t *m, size_t i, api_error *e)
     size_t k;
     json_t *block;
     if (!name || (strcmp(name, "user") != 0 && strcmp(name, "assistant") != 0))
-        return bad_message(e, i, "role: expected user or assistant");
+        return hone_field_bad_item(e, "messages", i,
+                                   "role: expected user or assistant");
     if (json_is_string(content))
         return append(list, json_pack("{s:O, s:O}", "role", role, "content", content),
                       e);
     if (!json_is_array(content))
-        return bad_message(e, i, "content: expected text or an array of blocks");
+        return hone_field_bad_item(e, "messages", i,
+                                   "content: expected text or an array of blocks");
     turn t = {json_array(), json_array(), json_array(), {0}};
     hone_buf_init(&t.thinking, API_MAX_REPLY);
     bool ok = t.texts && t.calls && t.results;
@@ -154,7 +147,7 @@ static bool read_message(json_t *list, const json_t *m, size_t i, api_error *e)
 static bool read_messages(json_t *chat, const json_t *body, api_error *e)
 {
     json_t *messages, *list = json_array();
-    if (!set(chat, "messages", list, e) ||
+    if (!hone_field_put(chat, "messages", list, e) ||
         !hone_field_array(body, "messages", &messages, e) ||
         !read_system(list, body, e))
         return false;
@@ -170,7 +163,7 @@ static bool read_messages(json_t *chat, const json_t *body, api_error *e)
     const char *role = json_string_value(json_object_get(last, "role"));
     if (strcmp(role, "assistant") != 0 || json_object_get(last, "tool_calls"))
         return true;
-    return set(chat, "continue_final_message", json_true(), e);
+    return hone_field_put(chat, "continue_final_message", json_true(), e);
 }
 
 /* -- tools and the rest ------------------------------------------------------------ */
@@ -183,7 +176,7 @@ static bool rewrite_tools(json_t *chat, const json_t *body, api_error *e)
     json_object_del(chat, "tools");
     if (json_array_size(tools) == 0) return true;
     json_t *list = json_array();
-    if (!set(chat, "tools", list, e)) return false;
+    if (!hone_field_put(chat, "tools", list, e)) return false;
     json_array_foreach(tools, i, tool)
     {
         const char *type = json_string_value(hone_field(tool, "type"));
@@ -209,16 +202,17 @@ static bool rewrite_choice(json_t *chat, const json_t *body, api_error *e)
         !hone_field_bool(v, "disable_parallel_tool_use", &single, e))
         return false;
     if (!v) return true;
-    if (single && !set(chat, "parallel_tool_calls", json_false(), e)) return false;
+    if (single && !hone_field_put(chat, "parallel_tool_calls", json_false(), e))
+        return false;
     if (type && strcmp(type, "any") == 0)
-        return set(chat, "tool_choice", json_string("required"), e);
+        return hone_field_put(chat, "tool_choice", json_string("required"), e);
     if (type && (strcmp(type, "auto") == 0 || strcmp(type, "none") == 0))
-        return set(chat, "tool_choice", json_string(type), e);
+        return hone_field_put(chat, "tool_choice", json_string(type), e);
     if (type && strcmp(type, "tool") == 0)
-        return set(chat, "tool_choice",
-                   json_pack("{s:s, s:{s:O*}}", "type", "function", "function", "name",
-                             json_object_get(v, "name")),
-                   e);
+        return hone_field_put(chat, "tool_choice",
+                              json_pack("{s:s, s:{s:O*}}", "type", "function",
+                                        "function", "name", json_object_get(v, "name")),
+                              e);
     return hone_api_fail(e, 400, "invalid_value", "tool_choice",
                          "tool_choice: type: expected auto, any, tool or none");
 }
@@ -237,8 +231,8 @@ static bool rewrite_thinking(json_t *chat, const json_t *body, api_error *e)
         (!type || (strcmp(type, "enabled") != 0 && strcmp(type, "adaptive") != 0)))
         return hone_api_fail(e, 400, "invalid_value", "thinking",
                              "thinking: type: expected enabled, adaptive or disabled");
-    return set(chat, "chat_template_kwargs",
-               json_pack("{s:b}", "enable_thinking", !off), e);
+    return hone_field_put(chat, "chat_template_kwargs",
+                          json_pack("{s:b}", "enable_thinking", !off), e);
 }
 
 static bool rewrite_output(json_t *chat, const json_t *body, api_error *e)
@@ -249,12 +243,14 @@ static bool rewrite_output(json_t *chat, const json_t *body, api_error *e)
         !hone_field_object(o, "format", &format, e) ||
         !hone_field_str(o, "effort", &effort, e))
         return false;
-    if (effort && !set(chat, "reasoning_effort", json_string(effort), e)) return false;
+    if (effort && !hone_field_put(chat, "reasoning_effort", json_string(effort), e))
+        return false;
     if (!format) return true;
-    return set(chat, "response_format",
-               json_pack("{s:O*, s:{s:O*}}", "type", json_object_get(format, "type"),
-                         "json_schema", "schema", json_object_get(format, "schema")),
-               e);
+    return hone_field_put(chat, "response_format",
+                          json_pack("{s:O*, s:{s:O*}}", "type",
+                                    json_object_get(format, "type"), "json_schema",
+                                    "schema", json_object_get(format, "schema")),
+                          e);
 }
 
 static bool rewrite(json_t *chat, const json_t *body, bool counting, api_error *e)
@@ -273,7 +269,7 @@ static bool rewrite(json_t *chat, const json_t *body, bool counting, api_error *
     static const char *const gone[] = {"n", "stop", "logprobs", "response_format"};
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         json_object_del(chat, gone[i]);
-    if (stop && !set(chat, "stop", json_incref(stop), e)) return false;
+    if (stop && !hone_field_put(chat, "stop", json_incref(stop), e)) return false;
     return read_messages(chat, body, e) && rewrite_tools(chat, body, e) &&
            rewrite_choice(chat, body, e) && rewrite_thinking(chat, body, e) &&
            rewrite_output(chat, body, e);

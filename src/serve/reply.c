@@ -368,3 +368,33 @@ void hone_reply_put_logprobs(hone_buf *b, reply_choice *c)
     hone_buf_append_char(b, ']');
     c->n_shown = c->n_token;
 }
+
+void hone_put_usage(hone_buf *b, const reply *r)
+{
+    hone_buf_printf(
+        b,
+        "{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu,"
+        "\"prompt_tokens_details\":{\"cached_tokens\":%zu},"
+        "\"completion_tokens_details\":{\"reasoning_tokens\":%zu}}",
+        r->n_prompt_token, r->n_generated, r->n_prompt_token + r->n_generated,
+        r->n_reused, r->n_reasoning);
+}
+
+void hone_reply_stream_end(reply *r, void (*put_head)(reply *r))
+{
+    if (r->ask->include_usage) {
+        hone_buf_append_str(&r->out, "data: ");
+        put_head(r);
+        hone_buf_append_str(&r->out, ",\"choices\":[],\"usage\":");
+        hone_put_usage(&r->out, r);
+        hone_buf_append_str(&r->out, "}\n\n");
+    }
+    hone_buf_append_str(&r->out, "data: [DONE]\n\n");
+}
+
+void hone_reply_stream_error(reply *r, const api_error *e)
+{
+    hone_buf_append_str(&r->out, "data: ");
+    hone_put_error(&r->out, e);
+    hone_buf_append_str(&r->out, "\n\n");
+}

@@ -130,6 +130,10 @@ bool hone_reply_prompt_ended(const reply *r, size_t prompt);
 const char *hone_reply_finish(const reply_choice *c);
 /* OpenAI's usage object of completions. */
 void hone_put_usage(hone_buf *b, const reply *r);
+/* The end of OpenAI's streams: usage if it is asked for, behind the head of a chunk, and
+ * [DONE]; and an error in place of all that follows. */
+void hone_reply_stream_end(reply *r, void (*put_head)(reply *r));
+void hone_reply_stream_error(reply *r, const api_error *e);
 /* All text of the choice's parts of a kind, joined, as a JSON string. */
 void hone_reply_put_joined(hone_buf *b, const reply_choice *c, part_kind kind);
 bool hone_reply_has(const reply_choice *c, part_kind kind);

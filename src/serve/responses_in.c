@@ -5,18 +5,6 @@
 
 #include "serve/ask.h"
 
-static bool bad_item(api_error *e, size_t i, const char *what)
-{
-    char param[40];
-    snprintf(param, sizeof param, "input[%zu]", i);
-    return hone_api_fail(e, 400, "invalid_value", param, "%s: %s", param, what);
-}
-
-static bool set(json_t *o, const char *key, json_t *v, api_error *e)
-{
-    return json_object_set_new(o, key, v) == 0 || hone_field_no_memory(e);
-}
-
 /* -- input ------------------------------------------------------------------------- */
 
 /* Parts of content with the types that chat knows. */
@@ -75,12 +63,13 @@ static bool add_call(json_t *list, const json_t *item, size_t i, api_error *e)
     const json_t *id = json_object_get(item, "call_id");
     const json_t *args = json_object_get(item, "arguments");
     if (!json_is_string(name) || !json_is_string(id) || !json_is_string(args))
-        return bad_item(e, i, "expected name, call_id and arguments");
+        return hone_field_bad_item(e, "input", i,
+                                   "expected name, call_id and arguments");
     json_t *turn = assistant_turn(list);
     json_t *calls = json_object_get(turn, "tool_calls");
     if (!calls) {
         calls = json_array();
-        if (!set(turn, "tool_calls", calls, e)) return false;
+        if (!hone_field_put(turn, "tool_calls", calls, e)) return false;
     }
     json_t *call = json_pack("{s:O, s:s, s:{s:O, s:O}}", "id", id, "type", "function",
                              "function", "name", name, "arguments", args);
@@ -92,7 +81,7 @@ static bool add_result(json_t *list, const json_t *item, size_t i, api_error *e)
     const json_t *id = json_object_get(item, "call_id");
     const json_t *output = json_object_get(item, "output");
     if (!json_is_string(id) || !output)
-        return bad_item(e, i, "expected call_id and output");
+        return hone_field_bad_item(e, "input", i, "expected call_id and output");
     json_t *m = json_pack("{s:s, s:O, s:o}", "role", "tool", "tool_call_id", id,
                           "content", rewrite_content(output));
     return json_array_append_new(list, m) == 0 || hone_field_no_memory(e);
@@ -103,11 +92,11 @@ static bool add_message(json_t *list, const json_t *item, size_t i, api_error *e
     const json_t *role = json_object_get(item, "role");
     const json_t *content = json_object_get(item, "content");
     if (!json_is_string(role) || !content)
-        return bad_item(e, i, "expected role and content");
+        return hone_field_bad_item(e, "input", i, "expected role and content");
     if (strcmp(json_string_value(role), "assistant") == 0) {
         json_t *turn = assistant_turn(list);
         if (!json_object_get(turn, "content") && !json_object_get(turn, "tool_calls"))
-            return set(turn, "content", rewrite_content(content), e);
+            return hone_field_put(turn, "content", rewrite_content(content), e);
     }
     json_t *m =
         json_pack("{s:O, s:o}", "role", role, "content", rewrite_content(content));
@@ -117,14 +106,16 @@ static bool add_message(json_t *list, const json_t *item, size_t i, api_error *e
 static bool add_item(json_t *list, const json_t *item, size_t i, api_error *e)
 {
     const char *type = json_string_value(json_object_get(item, "type"));
-    if (!json_is_object(item)) return bad_item(e, i, "expected an object");
+    if (!json_is_object(item))
+        return hone_field_bad_item(e, "input", i, "expected an object");
     if (!type || strcmp(type, "message") == 0) return add_message(list, item, i, e);
     if (strcmp(type, "function_call") == 0) return add_call(list, item, i, e);
     if (strcmp(type, "function_call_output") == 0) return add_result(list, item, i, e);
     if (strcmp(type, "reasoning") == 0) return add_reasoning(list, item, e);
-    return bad_item(e, i,
-                    "expected a message, function_call, function_call_output or "
-                    "reasoning");
+    return hone_field_bad_item(
+        e, "input", i,
+        "expected a message, function_call, function_call_output or "
+        "reasoning");
 }
 
 static bool read_input(json_t *chat, const json_t *body, api_error *e)
@@ -132,7 +123,7 @@ static bool read_input(json_t *chat, const json_t *body, api_error *e)
     const json_t *input = hone_field(body, "input");
     const char *instructions = NULL;
     json_t *list = json_array();
-    if (!set(chat, "messages", list, e) ||
+    if (!hone_field_put(chat, "messages", list, e) ||
         !hone_field_str(body, "instructions", &instructions, e))
         return false;
     if (instructions) {
@@ -162,7 +153,7 @@ static bool rewrite_tools(json_t *chat, const json_t *body, api_error *e)
     json_object_del(chat, "tools");
     if (json_array_size(tools) == 0) return true;
     json_t *list = json_array();
-    if (!set(chat, "tools", list, e)) return false;
+    if (!hone_field_put(chat, "tools", list, e)) return false;
     json_array_foreach(tools, i, tool)
     {
         json_t *f = json_copy(tool);
@@ -185,10 +176,11 @@ static bool rewrite_choice(json_t *chat, const json_t *body, api_error *e)
         return true;
     }
     if (!name) return true;
-    return set(chat, "tool_choice",
-               json_pack("{s:O, s:{s:O}}", "type", json_object_get(v, "type"),
-                         "function", "name", name),
-               e);
+    return hone_field_put(chat, "tool_choice",
+                          json_pack("{s:O, s:{s:O}}", "type",
+                                    json_object_get(v, "type"), "function", "name",
+                                    name),
+                          e);
 }
 
 static bool rewrite_format(json_t *chat, const json_t *body, api_error *e)
@@ -198,10 +190,11 @@ static bool rewrite_format(json_t *chat, const json_t *body, api_error *e)
         !hone_field_object(text, "format", &format, e))
         return false;
     if (!format) return true;
-    return set(chat, "response_format",
-               json_pack("{s:O*, s:{s:O*}}", "type", json_object_get(format, "type"),
-                         "json_schema", "schema", json_object_get(format, "schema")),
-               e);
+    return hone_field_put(chat, "response_format",
+                          json_pack("{s:O*, s:{s:O*}}", "type",
+                                    json_object_get(format, "type"), "json_schema",
+                                    "schema", json_object_get(format, "schema")),
+                          e);
 }
 
 static bool rewrite_reasoning(json_t *chat, const json_t *body, api_error *e)
@@ -209,8 +202,8 @@ static bool rewrite_reasoning(json_t *chat, const json_t *body, api_error *e)
     json_t *reasoning;
     if (!hone_field_object(body, "reasoning", &reasoning, e)) return false;
     const json_t *effort = hone_field(reasoning, "effort");
-    return !effort ||
-           set(chat, "reasoning_effort", json_incref((json_t *)(uintptr_t)effort), e);
+    return !effort || hone_field_put(chat, "reasoning_effort",
+                                     json_incref((json_t *)(uintptr_t)effort), e);
 }
 
 /* Logprobs are asked for by name. */
@@ -228,7 +221,7 @@ static bool rewrite_include(json_t *chat, const json_t *body, api_error *e)
         const char *s = json_string_value(one);
         if (s && strcmp(s, "message.output_text.logprobs") == 0) want = true;
     }
-    return set(chat, "logprobs", json_boolean(want), e);
+    return hone_field_put(chat, "logprobs", json_boolean(want), e);
 }
 
 static bool rewrite(json_t *chat, const json_t *body, api_error *e)
@@ -245,7 +238,7 @@ static bool rewrite(json_t *chat, const json_t *body, api_error *e)
     }
     if (!hone_field_int(body, "max_output_tokens", 1, INT32_MAX, &n_max, e))
         return false;
-    if (n_max && !set(chat, "max_completion_tokens", json_integer(n_max), e))
+    if (n_max && !hone_field_put(chat, "max_completion_tokens", json_integer(n_max), e))
         return false;
     return read_input(chat, body, e) && rewrite_tools(chat, body, e) &&
            rewrite_choice(chat, body, e) && rewrite_format(chat, body, e) &&
