@@ -12,17 +12,6 @@ if ! cmp -s tests/clients/requirements.txt "$stamp"; then
     "$venv/bin/pip" install -q -r tests/clients/requirements.txt
     cp tests/clients/requirements.txt "$stamp"
 fi
-"$hone" pull "$model" >/dev/null
-out=$(mktemp)
-"$hone" serve "$model" --port 0 --ctx 4096 --alias "$model" >"$out" 2>&1 &
-server=$!
-trap 'kill $server 2>/dev/null || true; rm -f "$out"' EXIT
-url=
-for _ in $(seq 100); do
-    url=$(grep -oE 'http://[0-9.]+:[0-9]+' "$out" | head -n 1 || true)
-    [ -z "$url" ] || break
-    kill -0 $server 2>/dev/null || break
-    sleep 0.2
-done
-[ -n "$url" ] || { cat "$out"; echo '0 passed, 1 failed'; exit 1; }
+. tools/start_server.sh
+start_server "$hone" "$model" --ctx 4096
 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 "$venv/bin/python" tests/clients/test_clients.py "$url" "$model"

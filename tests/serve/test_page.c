@@ -1,17 +1,12 @@
 /* test_page.c - the files of the page: types, headers, tags, and that they need no key. */
-#include <netinet/in.h>
 #include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "check.h"
+#include "get.h"
 
 #include "serve/page.h"
 
 static http_server *server;
 static pthread_t thread;
-static char reply[1 << 17];
-
 static void *run(void *ctx)
 {
     http_server_run(ctx);
@@ -40,26 +35,9 @@ static int stop(void **state)
     return 0;
 }
 
-/* The status; the head and body are in `reply`.  header: "Name: value\r\n", or "". */
 static int ask(const char *what, const char *header)
 {
-    char text[512];
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET};
-    a.sin_port = htons((uint16_t)atoi(strrchr(http_server_url(server), ':') + 1));
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-    snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: x\r\n%sConnection: close\r\n\r\n",
-             what, header);
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-    size_t n = 0;
-    ssize_t got;
-    while ((got = recv(fd, reply + n, sizeof reply - 1 - n, 0)) > 0) {
-        n += (size_t)got;
-    }
-    reply[n] = '\0';
-    close(fd);
-    return n > 12 ? atoi(reply + 9) : -1;
+    return get_status(http_server_url(server), what, header);
 }
 
 #define assert_says(part)                                                              \

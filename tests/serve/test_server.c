@@ -1,10 +1,7 @@
 /* test_server.c - the server around a tiny model: its own routes, its log, its end. */
-#include <netinet/in.h>
 #include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "check.h"
+#include "get.h"
 
 #include "hone/serve.h"
 #include "serve/server.h"
@@ -24,28 +21,9 @@ static void *run(void *ctx)
     return NULL;
 }
 
-static char reply[1 << 17];
-
-/* The status of a request whose connection is closed. */
 static int ask(const hone_server *s, const char *what)
 {
-    char text[512];
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET};
-    a.sin_port = htons((uint16_t)atoi(strrchr(hone_server_url(s), ':') + 1));
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-    snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-             what);
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-    size_t n = 0;
-    ssize_t got;
-    while ((got = recv(fd, reply + n, sizeof reply - 1 - n, 0)) > 0) {
-        n += (size_t)got;
-    }
-    reply[n] = '\0';
-    close(fd);
-    return n > 12 ? atoi(reply + 9) : -1;
+    return get_status(hone_server_url(s), what, "");
 }
 
 static void own_routes_and_log(void **state)
