@@ -137,7 +137,8 @@ typedef struct schema_ctx {
     hone_map patterns; /* text -> index into pattern */
     hone_expr *pattern;
     size_t n_pattern, cap_pattern;
-    hone_map values; /* address of an enum's value -> index in made */
+    hone_map values;  /* address of an enum's value -> index in made */
+    hone_map circles; /* address of a schema -> whether it asks for itself */
     schema_case **out_end;
     schema_goal *out_goal;
     schema_goal *queue;
@@ -167,6 +168,7 @@ void hone_schema_read_draft(schema_ctx *c);
 const json_t *hone_schema_get(const schema_ctx *c, const json_t *schema,
                               const char *key);
 bool hone_schema_knows(const schema_ctx *c, const char *key);
+/* What the schema's $ref means, a schema that does not ask for itself; or NULL, failed. */
 const json_t *hone_schema_resolve(schema_ctx *c, const json_t *schema);
 /* A pattern's language over strings' insides, compiled once. */
 hone_expr hone_schema_pattern(schema_ctx *c, const json_t *at, const char *key,

@@ -7,6 +7,10 @@
 #include "grammar/pattern.h"
 #include "grammar/schema_internal.h"
 
+enum {
+    MAX_IN_PLACE = 1000 /* schemas that one value must satisfy, one through the other */
+};
+
 void hone_schema_read_draft(schema_ctx *c)
 {
     const char *s = json_string_value(json_object_get(c->root, "$schema"));
@@ -150,7 +154,7 @@ static size_t base_length(const char *uri)
     return strcspn(uri, "#");
 }
 
-const json_t *hone_schema_resolve(schema_ctx *c, const json_t *schema)
+static const json_t *resolve(schema_ctx *c, const json_t *schema)
 {
     const json_t *ref = json_object_get(schema, "$ref");
     const char *s = json_string_value(ref);
@@ -182,6 +186,70 @@ const json_t *hone_schema_resolve(schema_ctx *c, const json_t *schema)
         return NULL;
     }
     return to;
+}
+
+static bool asks_for_itself(schema_ctx *c, const json_t *s, int depth);
+
+static bool one_asks_for_itself(schema_ctx *c, const json_t *v, int depth)
+{
+    const char *key;
+    json_t *e;
+    if (json_is_array(v)) {
+        for (size_t i = 0; i < json_array_size(v); i++) {
+            if (asks_for_itself(c, json_array_get(v, i), depth)) return true;
+        }
+    }
+    json_object_foreach((json_t *)(uintptr_t)v, key, e)
+    {
+        if (asks_for_itself(c, e, depth)) return true;
+    }
+    return false;
+}
+
+/* Whether what a value must satisfy to satisfy s includes s again: no property and no
+ * item in between, so that the question has no answer. */
+static bool asks_for_itself(schema_ctx *c, const json_t *s, int depth)
+{
+    static const char *const one[] = {"not", "if", "then", "else"};
+    static const char *const many[] = {"allOf", "anyOf", "oneOf", "dependentSchemas",
+                                       "dependencies"};
+    enum {
+        ASKED,
+        ANSWERED
+    };
+    if (!json_is_object(s) || hone_schema_failed(c)) return false;
+    const int32_t known = hone_map_find(&c->circles, (const char *)&s, sizeof s);
+    if (known >= 0) return known == ASKED;
+    if (depth > MAX_IN_PLACE) {
+        hone_schema_fail(c, HONE_E_LIMIT, s, "$ref", "too many references in a row");
+        return false;
+    }
+    if (!hone_schema_put_address(c, &c->circles, s, ASKED)) return false;
+    if (json_object_get(s, "$ref")) {
+        const json_t *to = resolve(c, s);
+        if (to && asks_for_itself(c, to, depth + 1)) return true;
+    }
+    if (c->draft > 7 || !json_object_get(s, "$ref")) {
+        for (size_t i = 0; i < sizeof one / sizeof *one; i++) {
+            if (asks_for_itself(c, hone_schema_get(c, s, one[i]), depth + 1))
+                return true;
+        }
+        for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
+            if (one_asks_for_itself(c, hone_schema_get(c, s, many[i]), depth + 1))
+                return true;
+        }
+    }
+    return !hone_schema_put_address(c, &c->circles, s, ANSWERED);
+}
+
+const json_t *hone_schema_resolve(schema_ctx *c, const json_t *schema)
+{
+    const json_t *to = resolve(c, schema);
+    if (to && asks_for_itself(c, to, 0)) {
+        hone_schema_fail(c, HONE_E_UNSUPPORTED, schema, "$ref", "leads back to itself");
+        return NULL;
+    }
+    return hone_schema_failed(c) ? NULL : to;
 }
 
 /* -- once ------------------------------------------------------------------------- */

@@ -275,6 +275,12 @@ static void refusals_name_the_place(void **state)
          "/items: 'pattern': a back reference", HONE_E_UNSUPPORTED},
         {"{\"$ref\":\"other.json\"}", "'$ref'", HONE_E_UNSUPPORTED},
         {"{\"$ref\":\"#/nowhere\"}", "leads nowhere", HONE_E_FORMAT},
+        {"{\"$ref\":\"#\"}", "leads back to itself", HONE_E_UNSUPPORTED},
+        {"{\"$defs\":{\"a\":{\"$ref\":\"#/$defs/b\"},\"b\":{\"allOf\":[{\"$ref\":\"#/"
+         "$defs/a\"}]}},\"items\":{\"$ref\":\"#/$defs/a\"}}",
+         "/items: '$ref': leads back to itself", HONE_E_UNSUPPORTED},
+        {"{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"string\"}]}",
+         "/anyOf/0: '$ref': leads back to itself", HONE_E_UNSUPPORTED},
         {"{\"type\":\"strin\"}", "'type'", HONE_E_FORMAT},
         {"{\"type\":\"string\",\"enum\":[1]}", "no value satisfies",
          HONE_E_UNSUPPORTED},
