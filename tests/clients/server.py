@@ -46,10 +46,14 @@ class Server:
         self.signal(signal.SIGTERM)
         return self.process.wait(timeout)
 
+    def resident(self):
+        """Bytes that are resident: the server's own, and those of mapped files (weights that were touched)."""
+        with open(f"/proc/{self.process.pid}/status") as f:
+            kb = dict(re.findall(r"^(Rss\w+):\s+(\d+) kB", f.read(), re.MULTILINE))
+        return 1024 * int(kb["RssAnon"]), 1024 * int(kb["RssFile"])
+
     def rss(self):
-        """Bytes that are resident."""
-        with open(f"/proc/{self.process.pid}/statm") as f:
-            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return sum(self.resident())
 
     def connect(self, receive=None, timeout=600):
         """A socket; receive: bytes of its buffer."""

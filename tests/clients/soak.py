@@ -5,7 +5,8 @@ Starts `hone serve MODEL OPTION...` with few pages and few answers at once, so t
 out, prefixes are evicted and answers are taken back; and one of a tiny model, whose adapters
 come and go.  Many clients ask everything that the server can do, leave in the middle, and do
 not read.  Some answers, greedy and seeded, are compared with those of an idle server.  Every
-10 seconds the resident memory is noted; its slope in the last two thirds is told at the end.
+10 seconds the resident memory is noted, the server's own apart from the pages of the model's
+file that were touched; the slopes of both in the last two thirds are told at the end.
 After SIGTERM both servers must exit with 0 and an empty log.  DATA is tests/data.
 
 MODEL `noise` is a model of random weights, small enough for a server with a sanitizer.
@@ -252,9 +253,10 @@ def soak(load):
     while any(t.is_alive() for t in threads):
         for name, s in (("model", load.s), ("tiny", load.tiny)):
             if s.process.poll() is None:
-                points[name].append((time.monotonic() - begin, s.rss()))
+                points[name].append((time.monotonic() - begin, *s.resident()))
         print(f"# {time.monotonic() - begin:5.0f} s: {sum(load.count.values())} done, "
-              + ", ".join(f"{n} {p[-1][1] / 1e6:.1f} MB" for n, p in points.items() if p), flush=True)
+              + ", ".join(f"{n} {p[-1][1] / 1e6:.1f} + {p[-1][2] / 1e6:.1f} MB" for n, p in points.items() if p),
+              flush=True)
         for _ in range(100):
             if any(t.is_alive() for t in threads):
                 time.sleep(0.1)
@@ -290,8 +292,10 @@ def measure(a, folder, model, options):
                          "vllm:prefix_cache_hits_total", "hone:requests_rejected_total"):
                 print(f"# {name} {s.metric(name):.0f}")
         for name, found in points.items():
-            late = [(t, y) for t, y in found if t > found[-1][0] / 3]
-            print(f"# {name}: {slope(late) * 3600 / 1e6:+.2f} MB/hour over {late[-1][0] - late[0][0]:.0f} s")
+            late = [p for p in found if p[0] > found[-1][0] / 3]
+            own, mapped = (slope([(p[0], p[i]) for p in late]) * 3600 / 1e6 for i in (1, 2))
+            print(f"# {name}: own memory {own:+.2f} MB/hour, the file's pages {mapped:+.2f} MB/hour, "
+                  f"over {late[-1][0] - late[0][0]:.0f} s")
         codes = [x.end() for x in (s, tiny)]
         logs = [x.text() for x in (s, tiny)]
         print("#", dict(load.count))
