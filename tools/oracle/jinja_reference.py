@@ -3,6 +3,7 @@
 Needs: pip install jinja2
 """
 import copy
+import datetime
 import json
 
 import jinja2
@@ -42,10 +43,13 @@ def environment():
     return env
 
 
-def render(source, variables):
-    """(text, None) or (None, reason)."""
+def render(source, variables, clock=None):
+    """(text, None) or (None, reason).  clock: seconds since 1970, what strftime_now tells in UTC."""
     try:
         given = {"tools": None, "documents": None, "add_generation_prompt": False}
+        if clock is not None:
+            now = datetime.datetime.fromtimestamp(clock, datetime.timezone.utc)
+            given["strftime_now"] = now.strftime
         given.update(copy.deepcopy(variables)) # some filters change lists in place
         return environment().from_string(source).render(**given), None
     except RecursionError:
