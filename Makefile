@@ -3,7 +3,7 @@ B ?= build/release
 PROMPT ?= In two sentences: why is the sky blue?
 MESON = tools/meson.sh
 
-.PHONY: help all setup run test test-clients test-web test-faults soak test-arm check asan tsan valgrind fuzz bench fmt fmt-check tidy \
+.PHONY: help all setup run test test-clients test-web test-faults soak test-arm check lean asan tsan valgrind fuzz bench fmt fmt-check tidy \
         layers shape headers symbols banned oracle clean
 
 all: setup ## build the library and the program: build/release/hone
@@ -27,6 +27,8 @@ test-web: all ## the page of `hone serve` in a headless Chromium (apt)
 test-arm: setup ## cross-compile for ARM, run the tests under qemu-user
 	@tools/test_arm.sh
 check: fmt-check layers shape headers symbols banned ## what CI runs besides the tests
+lean: setup ## compile without the libraries that can be left out
+	@$(MESON) build/lean -Dnetwork=disabled -Dserve=disabled -Deditline=disabled -Dtests=disabled
 asan: setup ## tests under AddressSanitizer and UBSan
 	@$(MESON) build/asan -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=undefined -Db_lundef=false --buildtype=debugoptimized
 	@tools/test.sh build/asan

@@ -123,6 +123,25 @@ bool hone_folder_exists(const char *path)
     return has_mode(path, S_IFDIR);
 }
 
+hone_status hone_make_folders(const char *path, hone_error *err)
+{
+    char *copy = hone_strdup(path);
+    if (!copy) return hone_fail(err, HONE_E_NOMEM, "out of memory");
+    hone_status s = HONE_OK;
+    for (char *p = copy + 1; !s; p++) {
+        if (*p != '/' && *p != '\0') continue;
+        const char was = *p;
+        *p = '\0';
+        if (mkdir(copy, 0777) && errno != EEXIST) {
+            s = hone_fail(err, HONE_E_IO, "make folder %s: %s", copy, strerror(errno));
+        }
+        *p = was;
+        if (was == '\0') break;
+    }
+    hone_free(copy);
+    return s;
+}
+
 char *hone_path_join(const char *dir, const char *name)
 {
     hone_buf b;

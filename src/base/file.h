@@ -1,4 +1,4 @@
-/* file.h - whole files: mapped read-only, or read into memory.
+/* file.h - whole files: mapped read-only, or read into memory; folders.
  *
  *     hone_file f;
  *     HONE_TRY(hone_file_map(&f, path, err));
@@ -38,6 +38,9 @@ HONE_MUST_CHECK hone_status hone_file_read(char **out, size_t *len, const char *
 
 bool hone_file_exists(const char *path);   /* a regular file */
 bool hone_folder_exists(const char *path); /* a directory */
+
+/* Make a folder and those above it; fine where they exist.  E_IO, E_NOMEM. */
+HONE_MUST_CHECK hone_status hone_make_folders(const char *path, hone_error *err);
 
 /* "dir/name" as a new string (hone_free), or NULL when out of memory. */
 char *hone_path_join(const char *dir, const char *name);

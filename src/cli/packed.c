@@ -10,7 +10,6 @@
 #include "base/status.h"
 #include "base/sum.h"
 #include "cli/models.h"
-#include "format/download.h"
 
 static hone_status out_of_memory(hone_error *err)
 {

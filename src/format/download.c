@@ -25,25 +25,6 @@ enum {
 
 /* -- files ------------------------------------------------------------------------ */
 
-hone_status hone_make_folders(const char *path, hone_error *err)
-{
-    char *copy = hone_strdup(path);
-    if (!copy) return hone_fail(err, HONE_E_NOMEM, "out of memory");
-    hone_status s = HONE_OK;
-    for (char *p = copy + 1; !s; p++) {
-        if (*p != '/' && *p != '\0') continue;
-        const char was = *p;
-        *p = '\0';
-        if (mkdir(copy, 0777) && errno != EEXIST) {
-            s = hone_fail(err, HONE_E_IO, "make folder %s: %s", copy, strerror(errno));
-        }
-        *p = was;
-        if (was == '\0') break;
-    }
-    hone_free(copy);
-    return s;
-}
-
 hone_status hone_file_sha256(const char *path, char out[65], hone_error *err)
 {
     FILE *f = fopen(path, "rbe");

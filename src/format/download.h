@@ -22,7 +22,4 @@ HONE_MUST_CHECK hone_status hone_fetch(const char *url, const hone_pull_options 
 HONE_MUST_CHECK hone_status hone_file_sha256(const char *path, char out[65],
                                              hone_error *err);
 
-/* Make a folder and its parents. */
-HONE_MUST_CHECK hone_status hone_make_folders(const char *path, hone_error *err);
-
 #endif
