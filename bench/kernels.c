@@ -1,11 +1,12 @@
 /* kernels.c - the speed of each kernel alone, on one thread.
  *
- *     bench_kernels [TIER [TYPE | attention]]
+ *     bench_kernels [TIER [TYPE [ROWS] | attention]]
  *
- * Linear layers: multiply-adds per nanosecond and per clock cycle for 1, 4, 8, 96 and 512
+ * Linear layers: multiply-adds per nanosecond and per clock cycle for some numbers of
  * activation rows against a matrix of 512 rows by 2048 columns, which stays in the
- * second-level cache; packing: bytes of the file per nanosecond.  Attention: multiply-adds
- * per nanosecond at a depth of 2048.  Best of several rounds. */
+ * second-level cache, or of ROWS, which may be more than any cache holds; packing: bytes
+ * of the file per nanosecond.  Attention: multiply-adds per nanosecond at a depth of
+ * 2048.  Best of several rounds. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,10 @@
 #include "kernel/panel.h"
 
 enum {
-    N = 512,
+    FEW = 512, /* rows of a matrix */
+    MANY = 1 << 20,
     K = 2048,
+    CHUNK = 64, /* rows of a call, as the executor makes them */
     MAX_T = 512,
     DEPTH = 2048,
     HEAD = 64,
@@ -56,6 +59,7 @@ static double clock_ghz(void)
 typedef struct bench {
     const hone_kernels *k;
     double ghz;
+    int n_row; /* of the matrix */
     hone_acts acts;
     unsigned char *rows, *panels;
     float *y;
@@ -88,11 +92,8 @@ typedef struct linear_run {
 static void run_linear(void *ctx)
 {
     const linear_run *r = ctx;
-    enum {
-        CHUNK = 64 /* rows of a call, as the executor makes them */
-    };
-    for (int n = 0; n < N; n += CHUNK) {
-        r->b->k->linear[r->m.dtype](r->b->y + n, N, &r->m, n, CHUNK, &r->b->acts, 0,
+    for (int n = 0; n < r->b->n_row; n += CHUNK) {
+        r->b->k->linear[r->m.dtype](r->b->y, CHUNK, &r->m, n, CHUNK, &r->b->acts, 0,
                                     r->T);
     }
 }
@@ -102,7 +103,7 @@ static void run_pack(void *ctx)
     const linear_run *r = ctx;
     hone_panel_layout l;
     if (!hone_panel_layout_init(&l, r->m.dtype, K)) return;
-    for (int i = 0; i < N / HONE_PANEL_ROWS; i++) {
+    for (int i = 0; i < r->b->n_row / HONE_PANEL_ROWS; i++) {
         hone_panel_pack(r->b->panels + (size_t)i * l.bytes, &r->m, i);
     }
 }
@@ -130,12 +131,13 @@ static void fill_acts(bench *b, int T)
 static void bench_type(bench *b, hone_dtype t)
 {
     hone_panel_layout l;
-    linear_run r = {b, {b->rows, 0, N, K, t, false}, 0};
+    linear_run r = {b, {b->rows, 0, b->n_row, K, t, false}, 0};
+    const double n = (double)b->n_row;
     if (!b->k->linear[t] || !hone_dtype_row_bytes(t, K, &r.m.row_bytes)) return;
     hone_rng rng;
     hone_rng_init(&rng, 1);
     /* ordinary floats and halves: denormals would be timed instead */
-    for (size_t i = 0; i < N * r.m.row_bytes; i++) {
+    for (size_t i = 0; i < (size_t)b->n_row * r.m.row_bytes; i++) {
         b->rows[i] = (unsigned char)(hone_rng_u32(&rng) & (i % 2 ? 0x33 : 0xFF));
         if (i % 2 == 1) b->rows[i] |= 0x30;
         if (t == HONE_MXFP4 && i % 17 == 0) b->rows[i] = 120;
@@ -143,15 +145,15 @@ static void bench_type(bench *b, hone_dtype t)
     printf("%-7s %-7s", b->k->tier, hone_dtype_get(t)->name);
     if (b->k->packs && hone_panel_layout_init(&l, t, K)) {
         const double ns = shortest(run_pack, &r);
-        printf(" pack %5.2f", (double)(N * r.m.row_bytes) / ns);
-        r.m = (hone_matrix){b->panels, l.bytes, N, K, t, true};
+        printf(" pack %5.2f", n * (double)r.m.row_bytes / ns);
+        r.m = (hone_matrix){b->panels, l.bytes, b->n_row, K, t, true};
     }
-    static const int rows[] = {1, 4, 8, 96, 512};
+    static const int rows[] = {1, 4, 8, 9, 12, 16, 32, 96, 512};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         r.T = rows[i];
         fill_acts(b, r.T);
-        const double macs = (double)N * K * r.T / shortest(run_linear, &r);
-        printf("  T=%-3d %6.1f (%5.1f/cycle)", r.T, macs, macs / b->ghz);
+        const double macs = n * K * r.T / shortest(run_linear, &r);
+        printf("  T=%d %.0f (%.1f)", r.T, macs, macs / b->ghz);
     }
     printf("\n");
     fflush(stdout);
@@ -230,16 +232,21 @@ static void bench_attention(bench *b, hone_dtype t, int n_row)
 int main(int argc, char **argv)
 {
     const size_t n = (size_t)MAX_T * K, spare = HONE_ACT_SPARE;
-    bench b = {.ghz = clock_ghz()};
+    const int n_row = argc > 3 ? atoi(argv[3]) / CHUNK * CHUNK : FEW;
+    bench b = {.ghz = clock_ghz(), .n_row = n_row};
+    if (n_row < CHUNK || n_row > MANY) {
+        fprintf(stderr, "bench_kernels: rows: expected %d to %d\n", CHUNK, MANY);
+        return 2;
+    }
     b.acts = (hone_acts){.K = K,
                          .f = hone_alloc_aligned(n * 4 + spare, 1),
                          .h = hone_alloc_aligned(n * 2 + spare, 1),
                          .q = hone_alloc_aligned(n + spare, 1),
                          .scale = hone_alloc_aligned(n / 8 + spare, 1),
                          .minus = hone_alloc_aligned(n / 8 + spare, 1)};
-    b.rows = hone_alloc_aligned((size_t)N * K, 4);
-    b.panels = hone_alloc_aligned((size_t)N * K, 4);
-    b.y = hone_alloc_aligned((size_t)MAX_T * N, 4);
+    b.rows = hone_alloc_aligned((size_t)n_row * K, 4);
+    b.panels = hone_alloc_aligned((size_t)n_row * K, 4);
+    b.y = hone_alloc_aligned((size_t)MAX_T * CHUNK, 4);
     if (!b.rows || !b.panels || !b.y || !b.acts.f || !b.acts.minus) return 1;
     printf("clock %.2f GHz; multiply-adds a nanosecond (a cycle)\n", b.ghz);
     const bool attention = argc <= 2 || strcmp(argv[2], "attention") == 0;

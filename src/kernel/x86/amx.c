@@ -1,11 +1,13 @@
 /* amx.c - the AMX tier: the AVX-512 tier with products of many rows in tile registers.
  *
- * A tile product sums 32 (or 16) bytes of 16 activation rows by 16 weight rows exactly;
+ * A tile product sums 32 bytes of 16 activation rows by 16 weight rows exactly;
  * what follows is the chain of linear_tmpl.h in vectors of 16 weight rows, so results are
  * the bits of every other tier.  The unit is several times faster than the vectors that
  * scale its sums: the product of the next sub-block is started before the current one is
  * scaled, and its result comes back through memory in time. */
 #include "kernel/x86/vec_avx512.h"
+
+#include <string.h>
 
 #include "base/status.h"
 #include "kernel/kernel_tiers.h"
@@ -14,15 +16,14 @@
 
 enum {
     ROWS = HONE_PANEL_ROWS,
-    SUBS = HONE_ACT_GROUP / 32,
-    MIN_ROWS = 12 /* activation rows from which tiles are faster than vectors */
+    SUBS = HONE_ACT_GROUP / 32
 };
 
 /* One group of a panel: signed codes in groups of four columns, and its scales. */
 typedef struct expanded {
     _Alignas(64) int8_t code[SUBS][8][64];
-    _Alignas(64) float scale[SUBS][2][ROWS];
-    _Alignas(64) float offset[SUBS][2][ROWS];
+    _Alignas(64) float scale[SUBS][ROWS];
+    _Alignas(64) float offset[SUBS][ROWS];
 } expanded;
 
 VEC_INLINE void expand(expanded *e, const hone_planes *p, int g, int n_sub, traits k)
@@ -38,19 +39,17 @@ VEC_INLINE void expand(expanded *e, const hone_planes *p, int g, int n_sub, trai
             vb_store(e->code[i][j], vb_sub(lo, zero));
             vb_store(e->code[i][j + 4], vb_sub(hi, zero));
         }
-        for (int h = 0; h < (k.by16 ? 2 : 1); h++) {
-            vf_store(e->scale[i][h], k.scale(p, s, h));
-            if (k.offset) vf_store(e->offset[i][h], k.offset(p, s, h));
-        }
+        vf_store(e->scale[i], k.scale(p, s, 0));
+        if (k.offset) vf_store(e->offset[i], k.offset(p, s, 0));
     }
 }
 
 /* Sixteen activation rows of one group. */
 typedef struct rows16 {
     const int8_t *q;
-    size_t width;              /* bytes between rows */
-    float scale[SUBS][ROWS];   /* [sub-block][row] */
-    float sum[2 * SUBS][ROWS]; /* of q, where there is an offset */
+    size_t width;            /* bytes between rows */
+    float scale[SUBS][ROWS]; /* [sub-block][row] */
+    float sum[SUBS][ROWS];   /* of q, where there is an offset */
 } rows16;
 
 VEC_INLINE void rows_init(rows16 *x, const hone_acts *a, int t0, int g, int n, traits k)
@@ -58,55 +57,41 @@ VEC_INLINE void rows_init(rows16 *x, const hone_acts *a, int t0, int g, int n, t
     const int width = hone_acts_width(a, g);
     x->q = hone_acts_q(a, t0, g);
     x->width = (size_t)width;
+    if (n < ROWS) { /* rows that are not there must not cost the time of denormals */
+        memset(x->scale, 0, sizeof x->scale);
+        memset(x->sum, 0, sizeof x->sum);
+    }
     for (int t = 0; t < n; t++) {
         const float *scale = hone_acts_scale(a, t0 + t, g);
         const int16_t *minus = hone_acts_minus(a, t0 + t, g);
         for (int i = 0; i < width / 32; i++) {
             x->scale[i][t] = scale[i];
-            if (!k.offset) continue;
-            if (k.by16) {
-                x->sum[2 * i][t] = (float)-minus[2 * i];
-                x->sum[2 * i + 1][t] = (float)-minus[2 * i + 1];
-            } else {
-                x->sum[i][t] = (float)-(minus[2 * i] + minus[2 * i + 1]);
-            }
+            if (k.offset) x->sum[i][t] = (float)-(minus[2 * i] + minus[2 * i + 1]);
         }
     }
 }
 
-/* Dots of sub-block i: d[0] of all its elements, or d[0] and d[1] of its halves. */
-VEC_INLINE void products(int32_t d[2][ROWS][ROWS], const expanded *e, const rows16 *x,
-                         int i, traits k)
+/* Dots of sub-block i. */
+VEC_INLINE void products(int32_t d[ROWS][ROWS], const expanded *e, const rows16 *x,
+                         int i)
 {
-    const int8_t *q = x->q + 32 * i;
     _tile_zero(0);
-    AMX_LOAD(4, q, x->width);
+    AMX_LOAD(4, x->q + 32 * i, x->width);
     AMX_LOAD(6, e->code[i][0], 64);
     _tile_dpbssd(0, 4, 6);
-    if (k.by16) {
-        _tile_zero(1);
-        AMX_LOAD(5, q + 16, x->width);
-        AMX_LOAD(7, e->code[i][4], 64);
-        _tile_dpbssd(1, 5, 7);
-        AMX_STORE(1, d[1]);
-    }
-    AMX_STORE(0, d[0]);
+    AMX_STORE(0, d);
 }
 
 /* acc += the scaled dots of sub-block i. */
-VEC_INLINE void absorb(vf *acc, int32_t d[2][ROWS][ROWS], const expanded *e,
+VEC_INLINE void absorb(vf *acc, int32_t d[ROWS][ROWS], const expanded *e,
                        const rows16 *x, int i, traits k)
 {
-    const vf s0 = vf_load(e->scale[i][0]);
-    const vf s1 = k.by16 ? vf_load(e->scale[i][1]) : s0;
-    const vf o0 = k.offset ? vf_load(e->offset[i][0]) : s0;
-    const vf o1 = k.offset && k.by16 ? vf_load(e->offset[i][1]) : s0;
+    const vf scale = vf_load(e->scale[i]);
+    const vf offset = k.offset ? vf_load(e->offset[i]) : scale;
 #pragma GCC unroll 16
     for (int t = 0; t < ROWS; t++) {
-        vf v = vf_mul(vf_from_i(vi_load(d[0][t])), s0);
-        if (k.by16) v = vf_fma(vf_from_i(vi_load(d[1][t])), s1, v);
-        if (k.offset) v = vf_fma(o0, vf_set1(x->sum[k.by16 ? 2 * i : i][t]), v);
-        if (k.offset && k.by16) v = vf_fma(o1, vf_set1(x->sum[2 * i + 1][t]), v);
+        vf v = vf_mul(vf_from_i(vi_load(d[t])), scale);
+        if (k.offset) v = vf_fma(offset, vf_set1(x->sum[i][t]), v);
         acc[t] = vf_fma(v, vf_set1(x->scale[i][t]), acc[t]);
     }
 }
@@ -116,15 +101,15 @@ VEC_INLINE void absorb(vf *acc, int32_t d[2][ROWS][ROWS], const expanded *e,
 VEC_INLINE void tile(float *y, size_t ldy, int n, int m, bool first, const expanded *e,
                      const rows16 *x, int n_sub, traits k)
 {
-    _Alignas(64) int32_t d[2][2][ROWS][ROWS];
+    _Alignas(64) int32_t d[2][ROWS][ROWS];
     vf acc[ROWS];
 #pragma GCC unroll 16
     for (int t = 0; t < ROWS; t++) {
         acc[t] = first || t >= n ? vf_zero() : vf_load_n(y + (size_t)t * ldy, m);
     }
-    products(d[0], e, x, 0, k);
+    products(d[0], e, x, 0);
     for (int i = 0; i < n_sub; i++) {
-        if (i + 1 < n_sub) products(d[(i + 1) & 1], e, x, i + 1, k);
+        if (i + 1 < n_sub) products(d[(i + 1) & 1], e, x, i + 1);
         absorb(acc, d[i & 1], e, x, i, k);
     }
 #pragma GCC unroll 16
@@ -142,7 +127,7 @@ VEC_INLINE void gemm(float *y, size_t ldy, const hone_matrix *w, int n0, int n,
     hone_panel_layout l;
     const bool fits = hone_panel_layout_init(&l, w->dtype, (size_t)w->n_col);
     HONE_ASSERT(fits && n0 % ROWS == 0);
-    amx_begin(k.by16 ? 16 : 32, k.by16 ? 4 : 8);
+    amx_begin(32, 8);
     expanded e[PANELS];
     rows16 rows;
     for (int r0 = 0; r0 < n; r0 += PANELS * ROWS) {
@@ -167,15 +152,22 @@ VEC_INLINE void gemm(float *y, size_t ldy, const hone_matrix *w, int n0, int n,
     _tile_release();
 }
 
+/* Whether tiles are faster than vectors: twice the scales for each product leave nothing
+ * of their advantage, and rows that fill a last tile cost as much as others. */
+VEC_INLINE bool pays(int t, traits k)
+{
+    return !k.by16 && (t + ROWS - 1) / ROWS * ROWS * 10 <= t * 11;
+}
+
 #define X(name, pair, scale, offset, zero, full, by16)                                 \
     static void linear_##name##_amx(float *y, size_t ldy, const hone_matrix *w,        \
                                     int n0, int n, const hone_acts *x, int t0, int t)  \
     {                                                                                  \
-        if (t < MIN_ROWS)                                                              \
+        const traits k = {pair, scale, offset, zero, full, by16};                      \
+        if (!pays(t, k))                                                               \
             hone_linear_avx512[HONE_##name](y, ldy, w, n0, n, x, t0, t);               \
         else                                                                           \
-            gemm(y, ldy, w, n0, n, x, t0, t,                                           \
-                 (traits){pair, scale, offset, zero, full, by16});                     \
+            gemm(y, ldy, w, n0, n, x, t0, t, k);                                       \
     }
 QUANTIZED(X)
 #undef X
