@@ -179,6 +179,7 @@ static void release(schema_ctx *c)
     hone_map_release(&c->goals);
     hone_map_release(&c->patterns);
     hone_map_release(&c->circles);
+    hone_map_release(&c->frames);
     hone_map_release(&c->values);
     hone_free(c->goal);
     hone_free(c->pattern);
@@ -204,6 +205,7 @@ hone_status hone_schema_expr(hone_exprs *x, const char *text, size_t len,
     if (!s) s = hone_map_init(&c.patterns, 8, err);
     if (!s) s = hone_map_init(&c.values, 8, err);
     if (!s) s = hone_map_init(&c.circles, 8, err);
+    if (!s) s = hone_map_init(&c.frames, 8, err);
     c.made = json_array();
     if (!s && !c.made) s = hone_fail(err, HONE_E_NOMEM, "schema: out of memory");
     if (!s) {

@@ -212,11 +212,37 @@ static void apply_base(schema_ctx *c, schema_case *k, const json_t *s)
 
 /* -- keywords that branch --------------------------------------------------------- */
 
-/* No value satisfies both. */
-static bool exclusive(schema_ctx *c, const json_t *a, const json_t *b)
+/* What s says of types and properties itself; NULL: nothing, or failed. */
+static const json_t *frame_of(schema_ctx *c, const json_t *s)
 {
-    const schema_lit both[2] = {{a, false}, {b, false}};
-    return !hone_schema_sat(c, hone_schema_goal(c, both, 2));
+    static const char *const keys[] = {"type", "required", "properties"};
+    const int32_t known = hone_map_find(&c->frames, (const char *)&s, sizeof s);
+    if (known >= 0) return json_array_get(c->made, (size_t)known);
+    json_t *frame = json_object();
+    for (int i = 0; i < 3; i++) {
+        json_t *v = json_object_get(s, keys[i]);
+        if (v && json_object_set(frame, keys[i], v)) {
+            hone_schema_fail(c, HONE_E_NOMEM, s, keys[i], "out of memory");
+        }
+    }
+    if (json_object_size(frame) == 0) {
+        json_decref(frame);
+        return NULL;
+    }
+    if (json_array_append_new(c->made, frame)) {
+        hone_schema_fail(c, HONE_E_NOMEM, s, "oneOf", "out of memory");
+        return NULL;
+    }
+    const int32_t at = (int32_t)json_array_size(c->made) - 1;
+    return hone_schema_put_address(c, &c->frames, s, at) ? frame : NULL;
+}
+
+/* No value satisfies a, b and what frames them (may be NULL). */
+static bool exclusive(schema_ctx *c, const json_t *a, const json_t *b,
+                      const json_t *frame)
+{
+    const schema_lit all[3] = {{a, false}, {b, false}, {frame, false}};
+    return !hone_schema_sat(c, hone_schema_goal(c, all, frame ? 3 : 2));
 }
 
 static void branch_one_of(schema_ctx *c, const schema_case *k, const json_t *list,
@@ -227,12 +253,13 @@ static void branch_one_of(schema_ctx *c, const schema_case *k, const json_t *lis
         hone_schema_fail(c, HONE_E_LIMIT, at, "oneOf", "more than 100 alternatives");
         return;
     }
+    const json_t *frame = frame_of(c, at);
     for (size_t i = 0; i < n; i++) {
         const json_t *one = json_array_get(list, i);
         const schema_todo *t = rest;
         for (size_t j = 0; j < n && !hone_schema_failed(c); j++) {
             const json_t *other = json_array_get(list, j);
-            if (j == i || exclusive(c, one, other)) continue;
+            if (j == i || exclusive(c, one, other, frame)) continue;
             t = append(c, t, (schema_todo){.lit = {other, true}});
         }
         hone_schema_alternative(c, k, JSON_TYPE_ALL, (schema_todo){.lit = {one, false}},

@@ -138,6 +138,7 @@ typedef struct schema_ctx {
     hone_expr *pattern;
     size_t n_pattern, cap_pattern;
     hone_map values;  /* address of an enum's value -> index in made */
+    hone_map frames;  /* address of a schema with oneOf -> index in made */
     hone_map circles; /* address of a schema -> whether it asks for itself */
     schema_case **out_end;
     schema_goal *out_goal;

@@ -45,7 +45,14 @@ ANIMALS = {'oneOf': [
     {'type': 'object', 'properties': {'kind': {'const': 'dog'}, 'name': {'type': 'string'}},
      'required': ['kind'], 'additionalProperties': False}]}
 
+SHAPES = {'type': 'object', 'required': ['type'], 'oneOf': [
+    {'required': ['at'], 'properties': {'type': {'enum': [name]},
+                                        'at': {'type': 'array', 'minItems': n, 'items': {'type': 'number'}}}}
+    for n, name in ((1, 'point'), (2, 'line'), (3, 'ring'))]}  # told apart by what only the frame requires
+
 HAND = [
+    (SHAPES, ['{"type": "point", "at": [1]}', '{"type": "line", "at": [1]}', '{"type": "ring", "at": [1, 2, 3]}',
+              '{"type": "ring"}', '{"at": [1, 2, 3]}', '{"type": "box", "at": [1]}']),
     (True, ['1', 'null', '{"a": [1, {"b": ""}]}', '', '[', '01', '1.', '.5', '+1', 'nul', '"\\x"',
             '"\\ud83e\\udd99"', '"a\tb"', '-0', '1e5', '1E+2', '-', '[1,]', '{"a":1,}',
             '{"a" : 1}', '[\n  1,\n  2\n]', 'tru', 'NaN', '"\u007f\u2028"', '"\\/"']),
