@@ -114,14 +114,12 @@ static size_t worth(const hone_scheduler *s, const hone_task *t)
     const double rate = t->hit_rate < 0.3 ? 0.3 : t->hit_rate;
     const double token_s = s->alone_s / (double)s->n_answer_row;
     const double guess = s->guess_s / (double)s->n_item; /* a step serves all answers */
-    double chance = 1.0;
+    /* no row is free, not even of a step that waits for memory */
+    const double row = s->row_s > 0.0 ? s->row_s : 0.5 * token_s;
+    double chance = rate;
     size_t n = 0;
-    while (n < most) {
-        const double over = (double)(s->n_row + n + 1) * s->row_s - s->alone_s;
-        const double row = over <= 0 ? 0.0 : over < s->row_s ? over : s->row_s;
+    for (; n < most && chance * token_s > row + guess; n++) {
         chance *= rate;
-        if (chance * token_s <= row + guess) break;
-        n++;
     }
     return n;
 }

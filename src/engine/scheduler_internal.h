@@ -103,6 +103,7 @@ struct hone_scheduler {
     size_t n_answer_row, n_prompt_row; /* of n_row; guesses are neither */
     bool again;                        /* nothing could run, but can now */
     double slice;                      /* prompt rows of a step that has answers */
+    double haste;   /* factor to it in this step; 0: the step had fewer prompt rows */
     double alone_s; /* seconds of a step of answers alone, a running mean */
     double row_s;   /* seconds of a row of a large step */
     double guess_s; /* seconds of a token that the draft model guesses */

@@ -8,7 +8,8 @@
 #include "engine/scheduler_internal.h"
 
 enum {
-    MIN_SLICE = 16 /* prompt rows of a step beside answers, at least */
+    MIN_SLICE = 16, /* prompt rows of a step beside answers, at least */
+    MAX_HASTE = 8
 };
 
 static double seconds(int64_t from, int64_t to)
@@ -426,12 +427,23 @@ static void add_answers(hone_scheduler *s)
     }
 }
 
+/* Prompts that wait for each answer that they slow down, in bounds: a step may take the
+ * longer the more they are. */
+static double haste(const hone_scheduler *s)
+{
+    const double n_answer = (double)s->n_item;
+    const double ratio = ((double)s->n_running - n_answer) / n_answer;
+    return ratio < 1.0 ? 1.0 : ratio > MAX_HASTE ? MAX_HASTE : ratio;
+}
+
 /* Prompt rows beside answers: as many as stretch the step by the factor wanted. */
-static size_t prompt_budget(const hone_scheduler *s)
+static size_t prompt_budget(hone_scheduler *s)
 {
     const size_t free = (size_t)s->engine->options.n_batch - s->n_row;
+    s->haste = 0.0;
     if (s->n_item == 0) return free;
-    const size_t slice = (size_t)s->slice;
+    s->haste = haste(s);
+    const size_t slice = (size_t)(s->slice * s->haste);
     return slice < free ? slice : free;
 }
 
@@ -439,6 +451,7 @@ static void add_prompts(hone_scheduler *s)
 {
     const size_t n_output = (size_t)s->engine->options.n_output;
     size_t budget = prompt_budget(s);
+    const size_t most = budget, before = s->n_row;
     for (hone_task *t = s->running, *next; t && budget > 0; t = next) {
         next = t->next;
         if (t->job->paused || t->in_step || is_answering(t)) continue;
@@ -450,6 +463,7 @@ static void add_prompts(hone_scheduler *s)
         if (add(s, t, n, n_out)) budget -= n;
         if (next && !next->sequence) next = NULL;
     }
+    if (s->n_row - before < most) s->haste = 0.0; /* tells nothing about the slice */
 }
 
 static void build_step(hone_scheduler *s)
@@ -476,9 +490,13 @@ static void learn_cost(hone_scheduler *s, double step_s)
         const double row = step_s / (double)s->n_row;
         s->row_s = s->row_s > 0 ? 0.8 * s->row_s + 0.2 * row : row;
     }
-    if (!answers || s->n_prompt_row == 0 || s->alone_s == 0) return;
+    if (s->haste == 0.0 || s->alone_s == 0.0) return;
     const double most = (double)s->engine->options.n_batch;
-    s->slice *= step_s > s->o.stretch * s->alone_s ? 0.8 : 1.1;
+    const double wanted = s->haste * (s->o.stretch - 1.0) * s->alone_s;
+    const double found = step_s - s->alone_s;
+    s->slice *= wanted < 0.7 * found   ? 0.7
+                : wanted > 1.4 * found ? 1.4
+                                       : wanted / found;
     if (s->slice < MIN_SLICE) s->slice = MIN_SLICE;
     if (s->slice > most) s->slice = most;
 }
