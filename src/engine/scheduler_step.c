@@ -8,7 +8,7 @@
 #include "engine/scheduler_internal.h"
 
 enum {
-    MIN_SLICE = 16, /* prompt rows of a step beside answers, at least */
+    MIN_SLICE = 8, /* prompt rows of a step beside answers, at least */
     MAX_HASTE = 8
 };
 
@@ -436,12 +436,24 @@ static double haste(const hone_scheduler *s)
     return ratio < 1.0 ? 1.0 : ratio > MAX_HASTE ? MAX_HASTE : ratio;
 }
 
+static void keep_slice_in_bounds(hone_scheduler *s)
+{
+    const double most = (double)s->engine->options.n_batch;
+    if (s->slice < MIN_SLICE) s->slice = MIN_SLICE;
+    if (s->slice > most) s->slice = most;
+}
+
 /* Prompt rows beside answers: as many as stretch the step by the factor wanted. */
 static size_t prompt_budget(hone_scheduler *s)
 {
     const size_t free = (size_t)s->engine->options.n_batch - s->n_row;
+    const bool begins = s->haste == 0.0;
     s->haste = 0.0;
     if (s->n_item == 0) return free;
+    if (begins && s->alone_s > 0.0 && s->row_s > 0.0) {
+        s->slice = (s->o.stretch - 1.0) * s->alone_s / s->row_s;
+        keep_slice_in_bounds(s);
+    }
     s->haste = haste(s);
     const size_t slice = (size_t)(s->slice * s->haste);
     return slice < free ? slice : free;
@@ -491,14 +503,12 @@ static void learn_cost(hone_scheduler *s, double step_s)
         s->row_s = s->row_s > 0 ? 0.8 * s->row_s + 0.2 * row : row;
     }
     if (s->haste == 0.0 || s->alone_s == 0.0) return;
-    const double most = (double)s->engine->options.n_batch;
     const double wanted = s->haste * (s->o.stretch - 1.0) * s->alone_s;
     const double found = step_s - s->alone_s;
     s->slice *= wanted < 0.7 * found   ? 0.7
                 : wanted > 1.4 * found ? 1.4
                                        : wanted / found;
-    if (s->slice < MIN_SLICE) s->slice = MIN_SLICE;
-    if (s->slice > most) s->slice = most;
+    keep_slice_in_bounds(s);
 }
 
 /* -- results ---------------------------------------------------------------------- */
