@@ -34,8 +34,8 @@ typedef struct hone_scheduler_options { /* zero: the default */
                            text so far does (prompt lookup) */
     const char *session_dir; /* folder of named sessions, borrowed; NULL: none */
     double stretch; /* how much longer than a step of answers alone a step may take
-                       because of prompts; default 2.5; where more prompts than answers
-                       run, the time added grows as their ratio, up to 8 times */
+                       because of prompts; default 2.5; where prompts are more than half
+                       as many as answers, the time they add may be up to 8 times that */
 } hone_scheduler_options;
 
 /* What is asked.  Everything is copied or referenced; nothing is borrowed after submit. */

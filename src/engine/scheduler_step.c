@@ -427,12 +427,12 @@ static void add_answers(hone_scheduler *s)
     }
 }
 
-/* Prompts that wait for each answer that they slow down, in bounds: a step may take the
- * longer the more they are. */
+/* Factor to the time that prompts may add to a step: twice the prompts that wait for each
+ * answer that they slow down, in bounds, since a prompt waits for many steps. */
 static double haste(const hone_scheduler *s)
 {
     const double n_answer = (double)s->n_item;
-    const double ratio = ((double)s->n_running - n_answer) / n_answer;
+    const double ratio = 2.0 * ((double)s->n_running - n_answer) / n_answer;
     return ratio < 1.0 ? 1.0 : ratio > MAX_HASTE ? MAX_HASTE : ratio;
 }
 
