@@ -13,7 +13,9 @@
 enum {
     N_MEMO = 1 << 14,
     MAX_LIST = 1 << 16,
-    MAX_SETS = 1 << 20
+    MAX_SETS = 1 << 20,
+    MAX_INTERNED =
+        4000000 /* nodes made or met in one operation, lists by their length */
 };
 
 void hone_byteset_add(hone_byteset *s, unsigned lo, unsigned hi)
@@ -99,6 +101,11 @@ static hone_expr store(hone_exprs *x, const hone_expr_node *k)
 static hone_expr intern(hone_exprs *x, hone_expr_node *k)
 {
     if (x->failed) return HONE_EXPR_NONE;
+    x->n_interned += k->list ? k->n : 1;
+    if (x->n_interned > MAX_INTERNED) {
+        fail(x, HONE_E_LIMIT);
+        return HONE_EXPR_NONE;
+    }
     if (x->n_live * 2 >= x->n_slot && !rehash(x, x->n_slot * 2)) {
         fail(x, HONE_E_NOMEM);
         return HONE_EXPR_NONE;

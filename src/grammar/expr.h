@@ -111,8 +111,9 @@ typedef struct hone_exprs {
     hone_expr_memo *memo; /* recent derivatives, one for each place */
     hone_expr *work;      /* stack of lists under construction */
     size_t n_work, cap_work;
-    size_t n_search; /* nodes visited by searches for emptiness */
-    unsigned depth;  /* of recursion, now */
+    size_t n_search;   /* nodes visited by searches for emptiness */
+    size_t n_interned; /* nodes made or met; both since an operation began */
+    unsigned depth;    /* of recursion, now */
     hone_status failed;
     uint32_t kind_of[256];     /* one bit for each byte; set by who uses it */
     hone_expr json_ascii[128]; /* chars.c: a character as JSON text may spell it */

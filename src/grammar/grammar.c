@@ -237,6 +237,7 @@ static void begin(hone_grammar *g)
     pthread_mutex_lock(&g->lock);
     if (g->x.n_live > g->collect_when) collect(g);
     g->x.n_search = 0;
+    g->x.n_interned = 0;
 }
 
 /* A step that failed leaves nothing behind: the next one starts clean. */

@@ -1,4 +1,5 @@
 /* schema_scalar.c - keywords of numbers and strings, each as the language it allows. */
+#include <math.h>
 #include <string.h>
 
 #include "grammar/chars.h"
@@ -13,7 +14,7 @@ bool hone_schema_count(schema_ctx *c, const json_t *schema, const char *key,
     const json_t *v = hone_schema_get(c, schema, key);
     if (!v) return false;
     const double d = json_number_value(v);
-    if (!json_is_number(v) || d < 0 || (double)(uint64_t)d != d) {
+    if (!json_is_number(v) || d < 0 || floor(d) != d) {
         hone_schema_fail(c, HONE_E_FORMAT, schema, key, "not a count");
         return false;
     }
