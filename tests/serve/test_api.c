@@ -444,6 +444,18 @@ static void formats_and_forced_calls_become_grammars(void **state)
                                    "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n"
                                    "</tool_call>",
                                    NULL});
+    s.options.chat_template = "<tool_call> <function= <parameter= tools " FAKE_TEMPLATE;
+    check_grammar(&s,
+                  "{" M ",\"tools\":[" FN "," CITY "],\"tool_choice\":\"required\"}",
+                  (const char *[]){"<tool_call>\n<function=city>\n<parameter=n>\n3\n"
+                                   "</parameter>\n</function>\n</tool_call>",
+                                   NULL},
+                  (const char *[]){"<tool_call>\n<function=city>\n</function>\n"
+                                   "</tool_call>",
+                                   "<tool_call>\n{\"name\": \"city\", \"arguments\": "
+                                   "{\"n\": 3}}\n</tool_call>",
+                                   NULL});
+    s.options.chat_template = "<tool_call> tools " FAKE_TEMPLATE;
     check_grammar(
         &s,
         "{" M ",\"tools\":[" FN "," CITY "],\"tool_choice\":{\"type\":\"function\","
