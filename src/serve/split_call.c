@@ -59,8 +59,7 @@ static split_match name_at(const answer_split *s, const char *p, size_t n, size_
         const size_t one_len = strlen(one);
         size_t end = 0;
         split_match m = hone_split_begins(p, n, one);
-        if (m == SPLIT_YES)
-            m = name_ends(s->o.format, p + one_len, n - one_len, &end);
+        if (m == SPLIT_YES) m = name_ends(s->o.format, p + one_len, n - one_len, &end);
         if (m == SPLIT_MAYBE) wait = true;
         if (m != SPLIT_YES || (*name && strlen(*name) > one_len)) continue;
         *name = one;
@@ -280,4 +279,3 @@ bool hone_split_in_object(answer_split *s, bool final)
     if (final) hone_split_break_call(s);
     return false;
 }
-

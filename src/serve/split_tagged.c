@@ -53,8 +53,8 @@ static bool begin_argument(answer_split *s, bool final)
         return true;
     }
     const int tool = hone_tool_index(s->o.tools, c->name.data, c->name.len);
-    const json_t *parameters = json_object_get(
-        hone_tool_function(s->o.tools, (size_t)tool), "parameters");
+    const json_t *parameters =
+        json_object_get(hone_tool_function(s->o.tools, (size_t)tool), "parameters");
     c->types = hone_tool_types(parameters, hone_tool_argument(parameters, key, len));
     hone_buf_append_str(&c->args, c->n_argument++ ? ", \"" : "{\"");
     put_escaped(&c->args, key, len);

@@ -32,9 +32,9 @@ static hone_grammar_part group(hone_grammar_part_kind kind,
 static bool refuse(api_error *e, const json_t *function, const char *what,
                    const char *why)
 {
-    return hone_api_fail(
-        e, 400, "invalid_schema", "tools", "tools: '%.80s': %.80s: %s",
-        json_string_value(json_object_get(function, "name")), what, why);
+    return hone_api_fail(e, 400, "invalid_schema", "tools", "tools: '%.80s': %.80s: %s",
+                         json_string_value(json_object_get(function, "name")), what,
+                         why);
 }
 
 /* A part compiled alone, so that a message can name it. */
@@ -81,7 +81,8 @@ static bool stands_alone(const json_t *v)
     {
         ok = ok && stands_alone(item);
         if (strcmp(key, "$ref") == 0 || strcmp(key, "$recursiveRef") == 0)
-            ok = ok && (!json_is_string(item) || means_the_same(json_string_value(item)));
+            ok = ok &&
+                 (!json_is_string(item) || means_the_same(json_string_value(item)));
     }
     return ok;
 }
@@ -136,8 +137,7 @@ static bool spell_argument(tool_argument *a, const tool_format *f,
     hone_buf_printf(&a->head, "%s%s%s%s", f->key, name, f->key_end, f->line);
     if (!memory || a->head.failed || a->schema.failed) return hone_field_no_memory(e);
     const bool string = hone_tool_types(parameters, schema) == TOOL_TYPE_STRING;
-    a->part[0] =
-        part_of(HONE_PART_TEXT, a->head.data + tail, a->head.len - tail);
+    a->part[0] = part_of(HONE_PART_TEXT, a->head.data + tail, a->head.len - tail);
     a->part[1] = value_part(a, f, string);
     a->part[2] = text_part("\n");
     return check(&a->part[1], function, name, e);
@@ -156,13 +156,23 @@ static bool is_required(const json_t *parameters, const char *name)
 /* What the parameters ask for beyond a list of arguments. */
 static bool check_list(const json_t *function, api_error *e)
 {
-    static const char *const words[] = {
-        "$ref",          "allOf",         "anyOf",
-        "oneOf",         "not",           "if",
-        "enum",          "const",         "patternProperties",
-        "propertyNames", "minProperties", "maxProperties",
-        "dependencies",  "$dynamicRef",   "dependentRequired",
-        "$recursiveRef", "dependentSchemas"};
+    static const char *const words[] = {"$ref",
+                                        "allOf",
+                                        "anyOf",
+                                        "oneOf",
+                                        "not",
+                                        "if",
+                                        "enum",
+                                        "const",
+                                        "patternProperties",
+                                        "propertyNames",
+                                        "minProperties",
+                                        "maxProperties",
+                                        "dependencies",
+                                        "$dynamicRef",
+                                        "dependentRequired",
+                                        "$recursiveRef",
+                                        "dependentSchemas"};
     const json_t *parameters = json_object_get(function, "parameters");
     const json_t *list = json_object_get(parameters, "required");
     const char *type = json_string_value(json_object_get(parameters, "type"));
@@ -170,9 +180,10 @@ static bool check_list(const json_t *function, api_error *e)
         return refuse(e, function, "type", "expected object");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (json_object_get(parameters, words[i]))
-            return refuse(e, function, words[i],
-                          "the model's format writes arguments one by one and cannot be "
-                          "forced to keep it");
+            return refuse(
+                e, function, words[i],
+                "the model's format writes arguments one by one and cannot be "
+                "forced to keep it");
     }
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *name = json_string_value(json_array_get(list, i));

@@ -16,6 +16,7 @@ static const tool_format formats[] = {
         .name_end = "[ARGS]",
         .open = "[TOOL_CALLS]",
         .between = "[TOOL_CALLS]",
+        .id_length = 9,
     },
     {
         .name = "mistral-args",
@@ -27,6 +28,7 @@ static const tool_format formats[] = {
         .name_end = "[ARGS]",
         .open = "[TOOL_CALLS]",
         .between = "[TOOL_CALLS]",
+        .id_length = 9,
     },
     {
         .name = "mistral",
@@ -37,6 +39,7 @@ static const tool_format formats[] = {
         .arguments = "arguments",
         .between = ", ",
         .close = "]",
+        .id_length = 9,
     },
     {
         .name = "seed",

@@ -54,6 +54,7 @@ typedef struct tool_format {
     const char *open, *before, *after, *between, *close;
     const char *arguments; /* object: the member's name */
     bool single;           /* one call an answer */
+    size_t id_length;      /* of ids in prompts, or the template fails; 0: any */
 } tool_format;
 
 /* Never NULL: generic where the template says nothing. */

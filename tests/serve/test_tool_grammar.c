@@ -81,22 +81,23 @@ static void each_format_is_forced_as_it_is_written(void **state)
           LIST("[TOOL_CALLS][" OBJECT "]", "[TOOL_CALLS]f[ARGS]{}", "f[ARGS]{\"n\": 1}",
                "[TOOL_CALLS]g[ARGS]{}", "[TOOL_CALLS]go[CALL_ID]abcdefghi[ARGS]{}",
                "[TOOL_CALLS]go[ARGS]{}go[ARGS]{}"));
-    check("[TOOL_CALLS] [CALL_ID] [ARGS]", tools,
-          LIST("[TOOL_CALLS]f[CALL_ID]aB3456789[ARGS]{\"n\": 1}",
-               "[TOOL_CALLS]go[CALL_ID]aB3456789[ARGS]{}[TOOL_CALLS]go[CALL_ID]aB3456789"
-               "[ARGS]{}"),
-          LIST("[TOOL_CALLS]f[ARGS]{\"n\": 1}",
-               "[TOOL_CALLS]go[CALL_ID]aB345678[ARGS]{}",
-               "[TOOL_CALLS]go[CALL_ID]aB345678-[ARGS]{}"));
+    check(
+        "[TOOL_CALLS] [CALL_ID] [ARGS]", tools,
+        LIST("[TOOL_CALLS]f[CALL_ID]aB3456789[ARGS]{\"n\": 1}",
+             "[TOOL_CALLS]go[CALL_ID]aB3456789[ARGS]{}[TOOL_CALLS]go[CALL_ID]aB3456789"
+             "[ARGS]{}"),
+        LIST("[TOOL_CALLS]f[ARGS]{\"n\": 1}", "[TOOL_CALLS]go[CALL_ID]aB345678[ARGS]{}",
+             "[TOOL_CALLS]go[CALL_ID]aB345678-[ARGS]{}"));
     check("<function=", tools,
           LIST("<function=f>{\"n\": 1}</function>",
                "<function=go>{}</function><function=f>{\"n\": 1}</function>"),
           LIST("<function=f>{}</function>", "<function=f>{\"n\": 1}",
                "<function=f>\n<parameter=n>\n1\n</parameter>\n</function>"));
-    check("<tool_calls>[", tools,
-          LIST("<tool_calls>[" OBJECT "]</tool_calls>",
-               "<tool_calls>[" OBJECT ", " OBJECT "]</tool_calls>"),
-          LIST("<tool_calls>\n" OBJECT "\n</tool_calls>", "<tool_calls>[]</tool_calls>"));
+    check(
+        "<tool_calls>[", tools,
+        LIST("<tool_calls>[" OBJECT "]</tool_calls>",
+             "<tool_calls>[" OBJECT ", " OBJECT "]</tool_calls>"),
+        LIST("<tool_calls>\n" OBJECT "\n</tool_calls>", "<tool_calls>[]</tool_calls>"));
     check("<tool_calls>", tools,
           LIST("<tool_calls>\n" OBJECT "\n</tool_calls>",
                "<tool_calls>\n" OBJECT "\n" OBJECT "\n</tool_calls>"),
@@ -105,22 +106,24 @@ static void each_format_is_forced_as_it_is_written(void **state)
           LIST("<TOOLCALL>" OBJECT "</TOOLCALL>"));
     check("<|tool_call|>", tools, LIST("<|tool_call|>[" OBJECT "]"),
           LIST("<|tool_call|>" OBJECT));
-    check(TAGGED, tools,
-          LIST("<tool_call>\n<function=f>\n<parameter=n>\n1\n</parameter>\n</function>\n"
-               "</tool_call>",
-               "<tool_call>\n<function=go>\n</function>\n</tool_call>\n<tool_call>\n"
-               "<function=go>\n</function>\n</tool_call>"),
-          LIST("<tool_call>\n" OBJECT "\n</tool_call>",
-               "<tool_call>\n<function=f>\n</function>\n</tool_call>",
-               "<tool_call>\n<function=f>\n<parameter=n>\nx\n</parameter>\n</function>\n"
-               "</tool_call>",
-               "<tool_call>\n<function=f>\n<parameter=m>\n1\n</parameter>\n</function>\n"
-               "</tool_call>"));
-    check("<seed:tool_call> <parameter=", tools,
-          LIST("<seed:tool_call>\n<function=f>\n<parameter=n>1</parameter>\n</function>\n"
-               "</seed:tool_call>"),
-          LIST("<tool_call>\n<function=f>\n<parameter=n>1</parameter>\n</function>\n"
-               "</tool_call>"));
+    check(
+        TAGGED, tools,
+        LIST("<tool_call>\n<function=f>\n<parameter=n>\n1\n</parameter>\n</function>\n"
+             "</tool_call>",
+             "<tool_call>\n<function=go>\n</function>\n</tool_call>\n<tool_call>\n"
+             "<function=go>\n</function>\n</tool_call>"),
+        LIST("<tool_call>\n" OBJECT "\n</tool_call>",
+             "<tool_call>\n<function=f>\n</function>\n</tool_call>",
+             "<tool_call>\n<function=f>\n<parameter=n>\nx\n</parameter>\n</function>\n"
+             "</tool_call>",
+             "<tool_call>\n<function=f>\n<parameter=m>\n1\n</parameter>\n</function>\n"
+             "</tool_call>"));
+    check(
+        "<seed:tool_call> <parameter=", tools,
+        LIST("<seed:tool_call>\n<function=f>\n<parameter=n>1</parameter>\n</function>\n"
+             "</seed:tool_call>"),
+        LIST("<tool_call>\n<function=f>\n<parameter=n>1</parameter>\n</function>\n"
+             "</tool_call>"));
 }
 
 #define PUT                                                                            \
@@ -145,10 +148,9 @@ static void tagged_values_keep_to_their_schemas(void **state)
     check(TAGGED, PUT,
           LIST(CALL(TEXT ITEMS), CALL(ARG("text", "\"a\"\n\n<b>\\ \xC3\xA9") ITEMS),
                CALL(ARG("text", "") ITEMS),
-               CALL(TEXT ARG("kind", "x y") ARG("day", "2024-02-29")
-                        ARG("code", "abc") ARG("maybe", "null")
-                            ARG("list", "[\"7\", \"x y\"]") ARG("on", "true")
-                                ARG("any", "{\"a\": [1]}")),
+               CALL(TEXT ARG("kind", "x y") ARG("day", "2024-02-29") ARG("code", "abc")
+                        ARG("maybe", "null") ARG("list", "[\"7\", \"x y\"]")
+                            ARG("on", "true") ARG("any", "{\"a\": [1]}")),
                CALL(TEXT ARG("maybe", "\"null\"") ITEMS)),
           LIST(CALL(TEXT), CALL(ITEMS TEXT), CALL(ITEMS), CALL(TEXT ITEMS ITEMS),
                CALL(ARG("text", "a\n</parameter>\nb") ITEMS),
@@ -160,8 +162,7 @@ static void tagged_values_keep_to_their_schemas(void **state)
                CALL(TEXT ARG("code", "abca") ITEMS), CALL(TEXT ARG("code", "d") ITEMS),
                CALL(TEXT ARG("maybe", "a") ITEMS), CALL(TEXT ITEMS ARG("on", "True")),
                CALL(TEXT ITEMS ARG("any", "a")), CALL(TEXT ITEMS ARG("no", "1")),
-               CALL(TEXT ITEMS ARG("other", "1")),
-               CALL(TEXT ARG("list", "[7]"))));
+               CALL(TEXT ITEMS ARG("other", "1")), CALL(TEXT ARG("list", "[7]"))));
 #undef CALL
 #undef ARG
 #undef TEXT
@@ -197,9 +198,8 @@ static void what_tags_cannot_keep_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json_t *tools = load(cases[i].tools);
-        const tool_grammar g = {.tools = tools,
-                                .format = hone_tool_format_find(TAGGED),
-                                .required = true};
+        const tool_grammar g = {
+            .tools = tools, .format = hone_tool_format_find(TAGGED), .required = true};
         hone_grammar *out;
         api_error e = {0};
         char head[100];
@@ -275,10 +275,13 @@ static void random_text(hone_buf *b, hone_grammar *g, hone_rng *rng)
 
 static void random_calls_are_read_by_their_schema(void **state)
 {
-    static const char *const templates[] = {TAGGED, "<seed:tool_call> <parameter=",
-                                            "<tool_call>", "[TOOL_CALLS] [ARGS]",
+    static const char *const templates[] = {TAGGED,
+                                            "<seed:tool_call> <parameter=",
+                                            "<tool_call>",
+                                            "[TOOL_CALLS] [ARGS]",
                                             "[TOOL_CALLS] [CALL_ID] [ARGS]",
-                                            "<function=", "<TOOLCALL>"};
+                                            "<function=",
+                                            "<TOOLCALL>"};
     json_t *tools = load(PUT);
     json_t *parameters = json_object_get(hone_tool_function(tools, 0), "parameters");
     char *schema = json_dumps(parameters, 0);
