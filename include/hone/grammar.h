@@ -77,16 +77,20 @@ typedef enum hone_grammar_part_kind {
     HONE_PART_TEXT,     /* these bytes, valid UTF-8 */
     HONE_PART_UNTIL,    /* any valid UTF-8 up to and with the first of these bytes */
     HONE_PART_SCHEMA,   /* the source of hone_grammar_from_schema */
+    HONE_PART_STRINGS,  /* the same of strings alone, as they are: UTF-8 without quotes
+                           and escapes; E_UNSUPPORTED if other values satisfy it */
     HONE_PART_REGEX,    /* of hone_grammar_from_regex */
     HONE_PART_GBNF,     /* of hone_grammar_from_gbnf */
     HONE_PART_SEQUENCE, /* the children, one after another */
     HONE_PART_CHOICE,   /* one of the children */
+    HONE_PART_ALL,      /* texts that every child allows; E_UNSUPPORTED for children
+                           with arrays, objects or recursion */
     HONE_PART_REPEAT    /* the children in sequence, min to max times; max 0: any */
 } hone_grammar_part_kind;
 
 typedef struct hone_grammar_part {
     hone_grammar_part_kind kind;
-    const char *text; /* the first five kinds: [len] */
+    const char *text; /* the first six kinds: [len] */
     size_t len;
     const struct hone_grammar_part *child; /* the others: [n_child] */
     size_t n_child;

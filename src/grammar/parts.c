@@ -55,6 +55,25 @@ static hone_status choice(hone_exprs *x, const hone_grammar_part *p, int level,
     return HONE_OK;
 }
 
+/* Intersections are regular: rules would have to be stepped into side by side. */
+static hone_status all_of(hone_exprs *x, const hone_grammar_part *p, int level,
+                          hone_expr *out, hone_error *err)
+{
+    hone_expr e = HONE_EXPR_NONE, one;
+    for (size_t i = 0; i < p->n_child; i++) {
+        HONE_TRY(part(x, &p->child[i], level + 1, &one, err));
+        if (x->node[one].flags & HONE_EXPR_RULES) {
+            return hone_fail(
+                err, HONE_E_UNSUPPORTED,
+                "grammar: parts that must all hold: expected regular ones, "
+                "found arrays, objects or rules");
+        }
+        e = i ? hone_expr_and(x, e, one) : one;
+    }
+    *out = hone_expr_token(x, e);
+    return HONE_OK;
+}
+
 static hone_status part(hone_exprs *x, const hone_grammar_part *p, int level,
                         hone_expr *out, hone_error *err)
 {
@@ -73,6 +92,8 @@ static hone_status part(hone_exprs *x, const hone_grammar_part *p, int level,
         return HONE_OK;
     case HONE_PART_SCHEMA:
         return hone_schema_expr(x, p->text, p->len, out, err);
+    case HONE_PART_STRINGS:
+        return hone_schema_strings(x, p->text, p->len, out, err);
     case HONE_PART_GBNF:
         return hone_gbnf_expr(x, p->text, p->len, out, err);
     case HONE_PART_REGEX:
@@ -84,6 +105,8 @@ static hone_status part(hone_exprs *x, const hone_grammar_part *p, int level,
         return sequence(x, p, level, out, err);
     case HONE_PART_CHOICE:
         return choice(x, p, level, out, err);
+    case HONE_PART_ALL:
+        return all_of(x, p, level, out, err);
     case HONE_PART_REPEAT:
         break;
     }

@@ -118,7 +118,7 @@ static hone_expr white_space(hone_exprs *x)
 static void common_parts(schema_ctx *c)
 {
     hone_exprs *x = c->x;
-    c->all = hone_chars_all(x, HONE_SPELL_JSON);
+    c->all = hone_chars_all(x, c->spell);
     c->number = hone_number_any(x);
     c->plain = hone_number_plain(x);
     c->integer = hone_number_integer(x);
@@ -137,11 +137,22 @@ static void common_parts(schema_ctx *c)
         hone_expr_cat(x, c->ws, hone_expr_cat(x, hone_expr_range(x, ':', ':'), c->ws));
 }
 
+static void only_strings(schema_ctx *c, schema_goal *g)
+{
+    for (const schema_case *k = hone_schema_cases(c, g); k; k = k->next) {
+        if (k->types & ~(unsigned)JSON_TYPE_STRING) {
+            hone_schema_fail(c, HONE_E_UNSUPPORTED, c->root, "schema",
+                             "not only strings satisfy it");
+        }
+    }
+}
+
 static hone_status compile(schema_ctx *c, hone_expr *out)
 {
     const schema_lit lit = {c->root, false};
     common_parts(c);
     schema_goal *g = hone_schema_goal(c, &lit, 1);
+    if (c->bare && !hone_schema_failed(c)) only_strings(c, g);
     if (!hone_schema_failed(c) && !hone_schema_sat(c, g) && !hone_schema_failed(c)) {
         hone_schema_fail(c, HONE_E_UNSUPPORTED, c->root, "schema",
                          "no value satisfies it");
@@ -186,11 +197,12 @@ static void release(schema_ctx *c)
     hone_arena_release(&c->arena);
 }
 
-hone_status hone_schema_expr(hone_exprs *x, const char *text, size_t len,
-                             hone_expr *out, hone_error *err)
+static hone_status texts_of(hone_exprs *x, const char *text, size_t len, bool bare,
+                            hone_expr *out, hone_error *err)
 {
     hone_error local;
-    schema_ctx c = {.x = x, .err = err ? err : &local};
+    schema_ctx c = {.x = x, .err = err ? err : &local, .bare = bare};
+    c.spell = bare ? HONE_SPELL_UTF8 : HONE_SPELL_JSON;
     if (len > MAX_SCHEMA) {
         return hone_fail(err, HONE_E_LIMIT, "schema: %zu bytes, expected at most %zu",
                          len, MAX_SCHEMA);
@@ -214,4 +226,16 @@ hone_status hone_schema_expr(hone_exprs *x, const char *text, size_t len,
     }
     release(&c);
     return s;
+}
+
+hone_status hone_schema_expr(hone_exprs *x, const char *text, size_t len,
+                             hone_expr *out, hone_error *err)
+{
+    return texts_of(x, text, len, false, out, err);
+}
+
+hone_status hone_schema_strings(hone_exprs *x, const char *text, size_t len,
+                                hone_expr *out, hone_error *err)
+{
+    return texts_of(x, text, len, true, out, err);
 }

@@ -9,5 +9,10 @@
 HONE_MUST_CHECK hone_status hone_schema_expr(hone_exprs *x, const char *text,
                                              size_t len, hone_expr *out,
                                              hone_error *err);
+/* The strings that satisfy it as they are: UTF-8 without quotes and escapes.
+ * E_UNSUPPORTED also if another value may satisfy it. */
+HONE_MUST_CHECK hone_status hone_schema_strings(hone_exprs *x, const char *text,
+                                                size_t len, hone_expr *out,
+                                                hone_error *err);
 
 #endif

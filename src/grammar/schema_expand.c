@@ -118,7 +118,7 @@ static void apply_strings(schema_ctx *c, schema_case *k, const json_t *s)
         uint32_t m = 0, n = HONE_EXPR_MANY; /* one counter for both */
         hone_schema_count(c, s, keys[0], &m);
         hone_schema_count(c, s, keys[1], &n);
-        const hone_expr any = hone_chars_any(c->x, HONE_SPELL_JSON);
+        const hone_expr any = hone_chars_any(c->x, c->spell);
         k->string = narrow(c, k->string, c->all,
                            m > n ? HONE_EXPR_NONE : hone_expr_repeat(c->x, any, m, n));
     }

@@ -73,7 +73,7 @@ typedef struct schema_property {
 
 /* Names that are not listed, in classes that exclude each other. */
 typedef struct schema_class {
-    hone_expr names; /* as the inside of JSON strings */
+    hone_expr names; /* without quotes */
     struct schema_goal *goal;
 } schema_class;
 
@@ -127,9 +127,11 @@ typedef struct schema_ctx {
     hone_exprs *x;
     hone_arena arena;
     json_t *root;
-    json_t *made; /* schemas made here, an array */
-    int draft;    /* 4, 6, 7, 2019, 2020 */
-    hone_map ids; /* address of a schema -> number */
+    json_t *made;        /* schemas made here, an array */
+    int draft;           /* 4, 6, 7, 2019, 2020 */
+    bool bare;           /* strings alone, without quotes */
+    hone_spelling spell; /* of strings' characters */
+    hone_map ids;        /* address of a schema -> number */
     uint32_t n_id;
     hone_map goals; /* literals -> index */
     schema_goal **goal;

@@ -214,8 +214,7 @@ void hone_schema_keep_scalars(schema_ctx *c, schema_case *k, const json_t *value
     if (k->types & JSON_TYPE_NUMBER && (numbers || !complement))
         keep_number(c, k, numbers, complement);
     if (k->types & JSON_TYPE_STRING && (n_word || !complement)) {
-        keep_string(c, k, hone_chars_words(c->x, word, n_word, HONE_SPELL_JSON),
-                    complement);
+        keep_string(c, k, hone_chars_words(c->x, word, n_word, c->spell), complement);
     }
 }
 
@@ -252,7 +251,7 @@ hone_expr hone_schema_other_names(schema_ctx *c, const json_t *s)
     {
         word[n++] = (schema_name){name, len};
     }
-    hone_expr e = hone_chars_words(c->x, word, n, HONE_SPELL_JSON);
+    hone_expr e = hone_chars_words(c->x, word, n, c->spell);
     json_object_keylen_foreach(json_object_get(s, "patternProperties"), name, len, v)
     {
         const hone_expr p_expr =

@@ -227,8 +227,7 @@ static void class_names(schema_ctx *c, const schema_case *k, schema_object *o,
     for (size_t i = 0; i < o->n_property; i++)
         word[i] = o->property[i].name;
     if (o->n_property > 0) {
-        const hone_expr listed =
-            hone_chars_words(x, word, o->n_property, HONE_SPELL_JSON);
+        const hone_expr listed = hone_chars_words(x, word, o->n_property, c->spell);
         names = hone_expr_and(x, names, hone_expr_not(x, listed));
     }
     if (!hone_expr_alive(x, names)) return;

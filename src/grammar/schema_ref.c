@@ -274,7 +274,7 @@ hone_expr hone_schema_pattern(schema_ctx *c, const json_t *at, const char *key,
     hone_expr e = HONE_EXPR_NONE;
     hone_error err;
     const hone_status status =
-        hone_pattern_expr(c->x, s, len, HONE_SPELL_JSON, true, &e, &err);
+        hone_pattern_expr(c->x, s, len, c->spell, true, &e, &err);
     if (status) {
         hone_schema_fail(c, status, at, key, err.text);
         return HONE_EXPR_NONE;

@@ -57,7 +57,7 @@ hone_expr hone_schema_number(schema_ctx *c, const json_t *schema, const char *ke
 
 hone_expr hone_schema_literal(schema_ctx *c, const char *s, size_t len)
 {
-    return hone_chars_text(c->x, s, len, HONE_SPELL_JSON, HONE_EXPR_EMPTY);
+    return hone_chars_text(c->x, s, len, c->spell, HONE_EXPR_EMPTY);
 }
 
 hone_expr hone_schema_string(schema_ctx *c, const json_t *schema, const char *key)
@@ -68,7 +68,7 @@ hone_expr hone_schema_string(schema_ctx *c, const json_t *schema, const char *ke
     if (strcmp(key, "minLength") == 0 || strcmp(key, "maxLength") == 0) {
         const bool min = key[1] == 'i';
         if (!hone_schema_count(c, schema, key, &n)) return c->all;
-        const hone_expr any = hone_chars_any(x, HONE_SPELL_JSON);
+        const hone_expr any = hone_chars_any(x, c->spell);
         return hone_expr_repeat(x, any, min ? n : 0, min ? HONE_EXPR_MANY : n);
     }
     if (!json_is_string(v)) {

@@ -16,6 +16,7 @@
 #include "serve/field.h"
 #include "serve/server.h"
 #include "serve/split.h"
+#include "serve/tool_grammar.h"
 
 typedef struct ask_prompt {
     hone_tokens tokens;

@@ -97,7 +97,7 @@ static void show_marks(ask *a, const hone_server *s)
     if (a->split.thinking != SPLIT_NO_THINKING)
         show = is_special(s, THINK_OPEN) || is_special(s, THINK_CLOSE);
     const tool_format *f = a->split.format;
-    for (int i = 0; f && i < 4 && f->mark[i]; i++)
+    for (int i = 0; f && f->mark[i]; i++)
         show = show || is_special(s, f->mark[i]);
     if (show) a->request.generate.show_special = true;
 }
@@ -156,7 +156,7 @@ static bool read_prompt(ask *a, const hone_server *s, const json_t *body,
     g->thinking_open = a->split.thinking == SPLIT_THINKING;
     g->thinking_maybe = a->split.thinking == SPLIT_MAY_THINK;
     /* a mark that is a special token cannot be forced: it ends the prompt */
-    if (ok && g->required && mark && *g->format->open && !g->thinking_open &&
+    if (ok && g->required && mark && g->format->open && !g->thinking_open &&
         is_special(s, mark)) {
         g->marked = true;
         g->thinking_maybe = false;

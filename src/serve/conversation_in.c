@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sum.h"
 #include "hone/chat.h"
 #include "serve/ask.h"
 
@@ -230,6 +231,40 @@ static bool instruct(json_t *messages, const json_t *tools, api_error *e)
     return ok || hone_field_no_memory(e);
 }
 
+/* -- ids --------------------------------------------------------------------------- */
+
+/* An id of another length becomes n letters and digits, the same ones each time. */
+static bool fit_id(json_t *o, const char *key, size_t n, api_error *e)
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    const char *id = json_string_value(json_object_get(o, key));
+    char text[16];
+    if (!id || strlen(id) == n || n >= sizeof text) return true;
+    uint64_t sum = hone_sum64(HONE_SUM_START, id, strlen(id));
+    for (size_t i = 0; i < n; i++) {
+        text[i] = digits[sum % 36];
+        sum /= 36;
+    }
+    return json_object_set_new(o, key, json_stringn(text, n)) == 0 ||
+           hone_field_no_memory(e);
+}
+
+static bool fit_ids(json_t *messages, size_t n, api_error *e)
+{
+    size_t i, k;
+    json_t *m, *call;
+    bool ok = true;
+    json_array_foreach(messages, i, m)
+    {
+        ok = ok && fit_id(m, "tool_call_id", n, e);
+        json_array_foreach(json_object_get(m, "tool_calls"), k, call)
+        {
+            ok = ok && fit_id(call, "id", n, e);
+        }
+    }
+    return ok;
+}
+
 static bool read_messages(json_t *list, const json_t *body, bool declared, api_error *e)
 {
     json_t *messages;
@@ -279,7 +314,9 @@ bool hone_chat_variables(json_t **out, const hone_server *s, const json_t *body,
     json_t *list = json_array();
     json_t *vars = json_pack("{s:o}", "messages", list);
     if (!vars) return hone_field_no_memory(e);
+    const tool_format *f = hone_tool_format_find(hone_ask_template(s));
     bool ok = read_messages(list, body, declared, e) && read_variables(vars, body, e);
+    if (ok && f->id_length) ok = fit_ids(list, f->id_length, e);
     if (ok && json_array_size(tools)) {
         if (declared)
             json_object_set(vars, "tools", (json_t *)(uintptr_t)tools);

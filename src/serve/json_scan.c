@@ -28,15 +28,16 @@ static bool is_digit(char c)
 static json_scan_result open_level(json_scan *s, bool array)
 {
     if (s->depth == JSON_SCAN_DEPTH) return JSON_SCAN_BROKEN;
-    const uint64_t bit = (uint64_t)1 << s->depth++;
-    s->array = array ? s->array | bit : s->array & ~bit;
+    const uint64_t bit = (uint64_t)1 << s->depth % 64;
+    uint64_t *word = &s->array[s->depth++ / 64];
+    *word = array ? *word | bit : *word & ~bit;
     s->state = array ? JSON_AT_ITEM : JSON_AT_MEMBER;
     return JSON_SCAN_MORE;
 }
 
 static bool in_array(const json_scan *s)
 {
-    return s->array >> (s->depth - 1) & 1;
+    return s->array[(s->depth - 1) / 64] >> (s->depth - 1) % 64 & 1;
 }
 
 static json_scan_result close_level(json_scan *s, bool array)

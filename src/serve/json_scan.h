@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-    JSON_SCAN_DEPTH = 64
+    JSON_SCAN_DEPTH = 256 /* as much as a grammar allows, and what is around it */
 };
 
 typedef enum json_scan_state {
@@ -29,12 +29,12 @@ typedef enum json_scan_state {
 
 typedef struct json_scan { /* zero: before an array or object */
     json_scan_state state;
-    int depth;           /* arrays and objects that are open */
-    uint64_t array;      /* bit d: level d is an array */
-    bool in_key;         /* the string is a name */
-    int left;            /* hexadecimal digits to come */
-    int number;          /* what of a number has been read */
-    const char *literal; /* what must still come */
+    int depth;                            /* arrays and objects that are open */
+    uint64_t array[JSON_SCAN_DEPTH / 64]; /* bit d: level d is an array */
+    bool in_key;                          /* the string is a name */
+    int left;                             /* hexadecimal digits to come */
+    int number;                           /* what of a number has been read */
+    const char *literal;                  /* what must still come */
 } json_scan;
 
 typedef enum json_scan_result {

@@ -45,18 +45,25 @@ typedef struct split_options {
 
 /* A call that is being read. */
 typedef struct split_call {
-    json_scan scan;
-    int member;    /* which one the scanner is in */
-    bool inside;   /* of its value */
-    bool open;     /* announced */
-    hone_buf raw;  /* all bytes, to be given back */
-    hone_buf key;  /* of the member, raw */
-    hone_buf name; /* with quotes */
-    hone_buf args; /* raw; a string if quoted */
-    size_t sent;   /* of args */
-    bool named;    /* the name is known, without quotes */
-    bool has_args; /* they have begun */
-    bool quoted;   /* they are a string that has not ended */
+    json_scan scan; /* of its object, or of a tagged argument */
+    bool bare;      /* the object holds the arguments alone */
+    int member;     /* which one the scanner is in */
+    bool inside;    /* of its value */
+    bool open;      /* announced */
+    hone_buf raw;   /* all bytes, to be given back */
+    hone_buf key;   /* of the member, raw */
+    hone_buf name;  /* with quotes */
+    hone_buf args;  /* raw; a string if quoted */
+    size_t sent;    /* of args */
+    bool named;     /* the name is known, without quotes */
+    bool has_args;  /* they have begun */
+    bool quoted;    /* they are a string that has not ended */
+    /* of tagged arguments */
+    size_t n_argument;
+    unsigned types; /* of the one that is being read: tool_schema.h */
+    bool begun;     /* the line break before it has been dropped */
+    bool loose;     /* it does not begin as JSON */
+    size_t seen;    /* bytes of it that do not end it */
 } split_call;
 
 typedef struct answer_split {

@@ -1,29 +1,60 @@
-/* tool_format.h - how a model writes a call of a tool, and grammars that make it do so.
+/* tool_format.h - how models write calls of tools: a table of formats, by what a chat
+ * template says.
  *
- * The format is what the model's chat template declares (hone_tool_format_find looks at
- * its text):
+ * A format is a row of marks around one of three styles; the row is chosen by what
+ * stands in the template's text (hone_tool_format_find):
  *
- *     hermes   <tool_call>\n{"name": .., "arguments": {..}}\n</tool_call>
- *     mistral  [TOOL_CALLS][{"name": .., "arguments": {..}}, ..]
- *     llama    {"name": .., "parameters": {..}}
- *     generic  {"name": .., "arguments": {..}}, one a line
+ *     style   row           a call
+ *     object  hermes        <tool_call>\n{"name": .., "arguments": {..}}\n</tool_call>
+ *             mistral       [TOOL_CALLS][{"name": .., "arguments": {..}}, ..]
+ *             array         <tool_calls>[{"name": .., "arguments": {..}}, ..]</tool_calls>
+ *             lines         <tool_calls>\n{"name": .., "arguments": {..}}\n</tool_calls>
+ *             nemotron      <TOOLCALL>[{"name": .., "arguments": {..}}, ..]</TOOLCALL>
+ *             granite       <|tool_call|>[{"name": .., "arguments": {..}}, ..]
+ *             llama         {"name": .., "parameters": {..}}
+ *             generic       {"name": .., "arguments": {..}}, one a line
+ *     named   mistral-args  [TOOL_CALLS]NAME[ARGS]{..}
+ *             mistral-id    [TOOL_CALLS]NAME[CALL_ID]ID[ARGS]{..}
+ *             functionary   <function=NAME>{..}</function>
+ *     tagged  tagged        <tool_call>\n<function=NAME>\n<parameter=KEY>\nVALUE\n
+ *                           </parameter>\n..</function>\n</tool_call>
+ *             seed          the same in <seed:tool_call>, values in their line
+ *
+ * Tagged values are strings as they are, or JSON: tool_schema.h says which.
  *
  * Threads: any; formats are constants. */
 #ifndef HONE_SERVE_TOOL_FORMAT_H
 #define HONE_SERVE_TOOL_FORMAT_H
 
-#include "hone/grammar.h"
 #include "serve/wire.h"
 
+typedef enum tool_style {
+    TOOL_OBJECT, /* one JSON object holds the name and the arguments */
+    TOOL_NAMED,  /* the name, then the arguments as a JSON object */
+    TOOL_TAGGED  /* the name, then each argument between tags */
+} tool_style;
+
+/* Strings are constants; NULL where the style has no use for them. */
 typedef struct tool_format {
     const char *name;
+    tool_style style;
+    const char *has[4]; /* all of these are in the template's text, NULL at the end */
+    /* -- how it is read: calls may also be objects, whatever the style */
     const char *mark[4]; /* what may stand before calls, NULL at the end */
     bool anywhere;       /* marks count anywhere in a text, else at its beginning only,
                             where calls may also stand without one */
     const char *end[3];  /* what may stand behind calls, NULL at the end */
-    /* how a forced answer is spelled */
-    const char *open, *before, *arguments, *after, *between, *close;
-    bool single; /* one call an answer */
+    const char *lead, *name_end; /* named, tagged: around the name; a mark may be the
+                                    lead, and is then there once */
+    const char *id;              /* may stand between the name, an id and name_end */
+    const char *key, *key_end;   /* tagged: around a parameter's name */
+    const char *line; /* tagged: on both sides of a value; optional in reading */
+    const char *value_end, *call_end;
+    /* -- how a forced answer is spelled */
+    const char *open, *before, *after, *between, *close;
+    const char *arguments; /* object: the member's name */
+    bool single;           /* one call an answer */
+    size_t id_length;      /* of ids in prompts, or the template fails; 0: any */
 } tool_format;
 
 /* Never NULL: generic where the template says nothing. */
@@ -42,22 +73,9 @@ void hone_tool_instruction(hone_buf *b, const json_t *tools);
 /* Calls of earlier answers in the generic format (for those templates). */
 void hone_tool_spell_calls(hone_buf *b, const json_t *calls);
 
-/* How an answer is bound. */
-typedef struct tool_grammar {
-    const json_t *tools;       /* with calls: what may be called */
-    const tool_format *format; /* NULL: no calls */
-    const char *only;          /* the one tool that must be called, or NULL */
-    bool required, parallel;
-    bool marked; /* format->open's mark is part of the prompt */
-    const hone_grammar_part
-        *answer;         /* what else may stand in place of calls; NULL: only
-                                        calls */
-    bool thinking_open;  /* the prompt ends inside of reasoning */
-    bool thinking_maybe; /* reasoning may come first */
-} tool_grammar;
-
-/* *out is the caller's.  The message of a schema that cannot be kept names its tool. */
-bool hone_tool_grammar_new(hone_grammar **out, const tool_grammar *g, api_error *e);
+enum {
+    TOOL_MAX_KEY = 1024 /* tagged: bytes of a parameter's name, with what ends it */
+};
 
 #define THINK_OPEN  "<think>"
 #define THINK_CLOSE "</think>"

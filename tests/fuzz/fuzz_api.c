@@ -100,30 +100,47 @@ static void note_joined(void *ctx, split_event e, const char *text, size_t len)
         note(ctx, e, text, len);
 }
 
+/* Every style of call; `how` chooses one, what stands before the answer, and the cut. */
 static void split(const char *text, size_t len, unsigned how)
 {
-    static const char *const templates[] = {"<tool_call>", "[TOOL_CALLS]",
-                                            "<|python_tag|>", ""};
-    json_t *tools = json_loads("[{\"function\":{\"name\":\"f\"}}]", 0, NULL);
-    const split_options o = {.format = hone_tool_format_find(templates[how & 3]),
+    static const char *const templates[] = {"<tool_call>",
+                                            "[TOOL_CALLS]",
+                                            "<|python_tag|>",
+                                            "",
+                                            "[TOOL_CALLS][ARGS]",
+                                            "[TOOL_CALLS][CALL_ID][ARGS]",
+                                            "<function=",
+                                            "<tool_calls>[",
+                                            "<tool_calls>",
+                                            "<TOOLCALL>",
+                                            "<|tool_call|>",
+                                            "<tool_call><function=<parameter=",
+                                            "<seed:tool_call><parameter="};
+    static const char functions[] =
+        "[{\"function\":{\"name\":\"f\"}},{\"function\":{\"name\":\"fg\","
+        "\"parameters\":{\"properties\":{\"s\":{\"type\":\"string\"},\"n\":{\"type\":"
+        "\"integer\"},\"m\":{\"type\":[\"string\",\"boolean\",\"null\"]}}}}}]";
+    const size_t n = sizeof templates / sizeof *templates;
+    json_t *tools = json_loads(functions, 0, NULL);
+    const split_options o = {.format = hone_tool_format_find(templates[(how & 15) % n]),
                              .tools = tools,
-                             .marked = how >> 2 & 1,
-                             .thinking = (split_thinking)((how >> 3) % 3)};
-    hone_buf out[2];
-    for (int k = 0; k < 2; k++) {
+                             .marked = how >> 4 & 1,
+                             .thinking = (split_thinking)((how >> 5) % 3)};
+    hone_buf out[3]; /* whole, in pieces, byte by byte */
+    const size_t step[] = {len + 1, how % (len + 1) + 1, 1};
+    for (int k = 0; k < 3; k++) {
         answer_split s;
-        const size_t cut = k ? how % (len + 1) : len;
         hone_buf_init(&out[k], 1 << 22);
         hone_split_init(&s, &o, note_joined, &out[k]);
-        hone_split_push(&s, text, cut);
-        hone_split_push(&s, text + cut, len - cut);
+        for (size_t at = 0; at < len; at += step[k])
+            hone_split_push(&s, text + at, len - at < step[k] ? len - at : step[k]);
         hone_split_finish(&s);
         hone_split_release(&s);
+        if (out[k].len != out[0].len || memcmp(out[k].data, out[0].data, out[0].len))
+            abort();
     }
-    if (out[0].len != out[1].len || memcmp(out[0].data, out[1].data, out[0].len) != 0)
-        abort();
-    hone_buf_release(&out[0]);
-    hone_buf_release(&out[1]);
+    for (int k = 0; k < 3; k++)
+        hone_buf_release(&out[k]);
     json_decref(tools);
 }
 

@@ -224,6 +224,66 @@ static void parts_join_marks_and_schemas(void **state)
     assert_fails(hone_grammar_from_parts(&g, &crossed, &err), HONE_E_INVALID, "min 3");
 }
 
+/* The expected answers are worked out by hand. */
+static void strings_stand_bare_before_a_mark(void **state)
+{
+    static const struct {
+        const char *schema, *text;
+        bool ok;
+    } cases[] = {
+        {"{\"type\":\"string\"}", "a \"b\" \\ \xC3\xA9\n</p\n</p>", true},
+        {"{\"type\":\"string\"}", "\n</p>", true},
+        {"{\"type\":\"string\"}", "a</p>\n</p>", false}, /* the first mark ends it */
+        {"{\"type\":\"string\"}", "a</p>", false},
+        {"{\"type\":\"string\",\"maxLength\":2}", "\xC3\xA9\n\n</p>", true},
+        {"{\"type\":\"string\",\"maxLength\":2}", "abc\n</p>", false},
+        {"{\"type\":\"string\",\"pattern\":\"b$\"}", "ab\n</p>", true},
+        {"{\"type\":\"string\",\"pattern\":\"b$\"}", "ba\n</p>", false},
+        {"{\"type\":\"string\",\"format\":\"date\"}", "2024-02-29\n</p>", true},
+        {"{\"type\":\"string\",\"format\":\"date\"}", "2023-02-29\n</p>", false},
+        {"{\"enum\":[\"a\",\"\\\"\"]}", "\"\n</p>", true},
+        {"{\"enum\":[\"a\",\"\\\"\"]}", "\"a\"\n</p>", false},
+        {"{\"$ref\":\"#/$defs/k\",\"$defs\":{\"k\":{\"anyOf\":[{\"const\":\"x\"},"
+         "{\"type\":\"string\",\"minLength\":3}]}}}",
+         "x\n</p>", true},
+        {"{\"type\":\"string\",\"not\":{\"const\":\"x\"}}", "x\n</p>", false},
+    };
+    hone_error err;
+    hone_grammar *g;
+    (void)state;
+    hone_grammar_part value[] = {
+        {.kind = HONE_PART_STRINGS},
+        {.kind = HONE_PART_TEXT, .text = "\n</p>", .len = 5},
+    };
+    const hone_grammar_part both[] = {
+        {.kind = HONE_PART_SEQUENCE, .child = value, .n_child = 2},
+        {.kind = HONE_PART_UNTIL, .text = "</p>", .len = 4}};
+    hone_grammar_part root = {.kind = HONE_PART_ALL, .child = both, .n_child = 2};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        value[0].text = cases[i].schema;
+        value[0].len = strlen(cases[i].schema);
+        assert_ok(hone_grammar_from_parts(&g, &root, &err));
+        if (accepts(g, cases[i].text, strlen(cases[i].text)) != cases[i].ok)
+            fail_msg("%s: '%s'", cases[i].schema, cases[i].text);
+        hone_grammar_free(g);
+    }
+    static const char mixed[] = "{\"type\":[\"string\",\"null\"]}";
+    value[0].text = mixed;
+    value[0].len = sizeof mixed - 1;
+    assert_fails(hone_grammar_from_parts(&g, &root, &err), HONE_E_UNSUPPORTED,
+                 "not only strings");
+    value[0].kind = HONE_PART_SCHEMA;
+    assert_ok(hone_grammar_from_parts(&g, &root, &err));
+    assert_true(accepts(g, "null\n</p>", 9));
+    hone_grammar_free(g);
+    value[0].text = "{}";
+    value[0].len = 2;
+    assert_fails(hone_grammar_from_parts(&g, &root, &err), HONE_E_UNSUPPORTED,
+                 "expected regular ones");
+    root.n_child = 0;
+    assert_fails(hone_grammar_from_parts(&g, &root, &err), HONE_E_UNSUPPORTED, "");
+}
+
 static void choices_accept_only_choices(void **state)
 {
     (void)state;
@@ -657,6 +717,7 @@ int main(void)
         cmocka_unit_test(regex_matches_whole_texts),
         cmocka_unit_test(gbnf_accepts_its_texts),
         cmocka_unit_test(parts_join_marks_and_schemas),
+        cmocka_unit_test(strings_stand_bare_before_a_mark),
         cmocka_unit_test(choices_accept_only_choices),
         cmocka_unit_test(white_space_is_a_blank_or_an_indented_line),
         cmocka_unit_test(refusals_name_the_place),

@@ -334,6 +334,30 @@ static void conversations_become_prompts(void **state)
         "<user>q\n<assistant>CALLS[{\"type\": \"function\", \"function\": "
         "{\"name\": \"f\", \"arguments\": {\"a\": 1}}, \"id\": \"c\"}]\n<tool>r\n"
         "<assistant>");
+    s.options.chat_template =
+        "{# [TOOL_CALLS] tools #}{% for m in messages %}{% for c in m.tool_calls or [] "
+        "%}{{c.id}}.{{c.id|length}}.{{c.id == messages[loop.index0 + 1].tool_call_id}} "
+        "{% endfor %}{% endfor %}";
+#define CALL(id)                                                                       \
+    "{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"f\"}}"
+#define RESULT(id) "{\"role\":\"tool\",\"content\":\"r\",\"tool_call_id\":\"" id "\"}"
+    static const char body[] =
+        "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":"
+        "[" CALL("call_1") "," CALL("Abcdefgh9") "," CALL("call_2") "]}," RESULT(
+            "call_1") "," RESULT("Abcdefgh9") "," RESULT("call_2") "]}";
+    http_exchange *x = fake_post(&s, chat, body);
+    char *ids = prompt_text(&s, 0);
+    char first[10], third[10];
+    assert_int_equal(sscanf(ids, "%9[0-9a-z].9.True Abcdefgh9.9.True %9[0-9a-z].9.True",
+                            first, third),
+                     2);
+    assert_true(strlen(first) == 9 && strlen(third) == 9 && strcmp(first, third) != 0);
+    hone_text_free(ids);
+    finish_all();
+    fake_free(x);
+#undef CALL
+#undef RESULT
+    s.options.chat_template = FAKE_TEMPLATE;
     check_prompt(
         &s, chat,
         "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":"
@@ -444,6 +468,18 @@ static void formats_and_forced_calls_become_grammars(void **state)
                                    "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n"
                                    "</tool_call>",
                                    NULL});
+    s.options.chat_template = "<tool_call> <function= <parameter= tools " FAKE_TEMPLATE;
+    check_grammar(&s,
+                  "{" M ",\"tools\":[" FN "," CITY "],\"tool_choice\":\"required\"}",
+                  (const char *[]){"<tool_call>\n<function=city>\n<parameter=n>\n3\n"
+                                   "</parameter>\n</function>\n</tool_call>",
+                                   NULL},
+                  (const char *[]){"<tool_call>\n<function=city>\n</function>\n"
+                                   "</tool_call>",
+                                   "<tool_call>\n{\"name\": \"city\", \"arguments\": "
+                                   "{\"n\": 3}}\n</tool_call>",
+                                   NULL});
+    s.options.chat_template = "<tool_call> tools " FAKE_TEMPLATE;
     check_grammar(
         &s,
         "{" M ",\"tools\":[" FN "," CITY "],\"tool_choice\":{\"type\":\"function\","

@@ -71,10 +71,11 @@ static void play(hone_finish finish, size_t prompt_reused)
 
 #define THINKING "{# <think> <tool_call> tools #}" FAKE_TEMPLATE
 
-#define CHUNK(x)                                                                       \
+#define CHUNK_OF(x, usage)                                                             \
     "data: {\"id\":\"chatcmpl-*\",\"object\":\"chat.completion.chunk\",\"created\":0," \
     "\"model\":\"tiny\",\"choices\":[{\"index\":0,\"delta\":{" x                       \
-    "},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n"
+    "},\"logprobs\":null,\"finish_reason\":null}]" usage "}\n\n"
+#define CHUNK(x) CHUNK_OF(x, ",\"usage\":null")
 
 static void chat_streams_role_deltas_finish_usage_done(void **state)
 {
@@ -120,6 +121,51 @@ static void chat_streams_role_deltas_finish_usage_done(void **state)
                          "\n\ndata: [DONE]\n\n",
         n_prompt, n_prompt + 8);
     check_reply(x, want);
+    fake_free(x);
+    fake_server_release(&s);
+}
+
+/* Values between tags come out as pieces of one JSON object. */
+static void chat_streams_tagged_arguments_as_json(void **state)
+{
+    static const char *const text[] = {"<tool_call>\n<function=",
+                                       "f>\n<parameter=s>\na",
+                                       "\"b\n",
+                                       "</parameter>\n<parameter=n>\n",
+                                       "2\n</parameter>\n",
+                                       "</function>\n</tool_call>"};
+    hone_server s =
+        fake_server("{# <tool_call> <function= <parameter= tools #}" FAKE_TEMPLATE);
+    (void)state;
+    http_exchange *x = fake_post(
+        &s, "/v1/chat/completions",
+        "{" M ",\"stream\":true,\"tools\":[{\"type\":\"function\",\"function\":{"
+        "\"name\":\"f\",\"parameters\":{\"properties\":{\"s\":{\"type\":\"string\"}}"
+        "}}}]}");
+    fake_start(0, 0);
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+        fake_piece(0, 0, (int32_t)i + 10, text[i]);
+        fake_loop();
+    }
+    fake_answer(0, 0, HONE_FINISH_STOP, NULL, 6);
+    fake_end(0, HONE_OK, NULL);
+    fake_loop();
+#define ARGS(s)                                                                        \
+    CHUNK_OF("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"" s "\"}}]",  \
+             "")
+    check_reply(
+        x, CHUNK_OF("\"role\":\"assistant\",\"content\":\"\"", "")
+               CHUNK_OF("\"tool_calls\":[{\"index\":0,\"id\":\"call_*\",\"type\":"
+                        "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\""
+                        "}}]",
+                        "") ARGS("{\\\"s\\\": \\\"") ARGS("a") ARGS("\\\\\\\"b")
+                   ARGS("\\\"") ARGS(", \\\"n\\\": ") ARGS("2")
+                       ARGS("}") "data: {\"id\":\"chatcmpl-*\",\"object\":"
+                                 "\"chat.completion.chunk\",\"created\":0,\"model\":"
+                                 "\"tiny\",\"choices\":[{\"index\":0,\"delta\":{},"
+                                 "\"logprobs\":null,\"finish_reason\":"
+                                 "\"tool_calls\"}]}\n\ndata: [DONE]\n\n");
+#undef ARGS
     fake_free(x);
     fake_server_release(&s);
 }
@@ -744,6 +790,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chat_streams_role_deltas_finish_usage_done),
+        cmocka_unit_test(chat_streams_tagged_arguments_as_json),
         cmocka_unit_test(chat_whole_says_the_same),
         cmocka_unit_test(answers_and_prompts_have_an_index_each),
         cmocka_unit_test(echo_has_logprobs_of_the_prompt),

@@ -8,7 +8,16 @@ static json_t *tools(void)
 {
     return json_loads("[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},"
                       "{\"type\":\"function\",\"function\":{\"name\":\"get_weather\","
-                      "\"parameters\":{\"type\":\"object\"}}}]",
+                      "\"parameters\":{\"type\":\"object\"}}},"
+                      "{\"type\":\"function\",\"function\":{\"name\":\"put\","
+                      "\"parameters\":{\"type\":\"object\",\"properties\":{"
+                      "\"text\":{\"type\":\"string\"},\"n\":{\"type\":\"integer\"},"
+                      "\"on\":{\"type\":\"boolean\"},\"kind\":{\"$ref\":"
+                      "\"#/$defs/kind\"},\"maybe\":{\"anyOf\":[{\"type\":\"string\"},"
+                      "{\"type\":\"null\"}]},\"list\":{\"type\":\"array\"},"
+                      "\"round\":{\"anyOf\":[{\"$ref\":\"#/properties/round\"},"
+                      "{\"$ref\":\"#/properties/round\"}]}},"
+                      "\"$defs\":{\"kind\":{\"enum\":[\"7\",\"x\"]}}}}}]",
                       0, NULL);
 }
 
@@ -178,6 +187,219 @@ static void mistral_calls_stand_in_an_array(void **state)
     CHECK_ALL(((split_options){.format = f, .marked = true}), marked);
 }
 
+static void objects_stand_in_tags_of_many_names(void **state)
+{
+    static const struct {
+        const char *template, *open, *close;
+    } formats[] = {
+        {"write <tool_calls>[..]</tool_calls>", "<tool_calls>[", "]</tool_calls>"},
+        {"write <tool_calls>", "<tool_calls>\n", "\n</tool_calls>"},
+        {"write <TOOLCALL>", "<TOOLCALL>[", "]</TOOLCALL>"},
+        {"write <|tool_call|>", "<|tool_call|>[", "]"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        const bool array = strchr(formats[i].open, '[') != NULL;
+        char text[400], none[200], back[204];
+        snprintf(text, sizeof text,
+                 "Well. %s{\"name\": \"f\", \"arguments\": {\"a\": 1}}%s{\"name\": "
+                 "\"get_weather\", \"arguments\": {}}%s\nDone.",
+                 formats[i].open, array ? ", " : "\n", formats[i].close);
+        snprintf(none, sizeof none, "%s{\"name\": \"g\", \"arguments\": {}}%s",
+                 formats[i].open, formats[i].close);
+        snprintf(back, sizeof back, "T(%s)", none);
+        const one cases[] = {{text, "T(Well.)C(f|{\"a\": 1})C(get_weather|{})T(Done.)"},
+                             {none, back}};
+        CHECK_ALL(
+            ((split_options){.format = hone_tool_format_find(formats[i].template)}),
+            cases);
+    }
+}
+
+static void names_stand_before_arguments(void **state)
+{
+    static const one mistral[] = {
+        {"[TOOL_CALLS]f[ARGS]{\"a\": \"[ARGS]\"}[TOOL_CALLS]get_weather[ARGS] {}",
+         "C(f|{\"a\": \"[ARGS]\"})C(get_weather|{})"},
+        {"So:\n[TOOL_CALLS] f[ARGS]{}", "T(So:)C(f|{})"},
+        {"[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {}}]", "C(f|{})"},
+        /* no calls */
+        {"[TOOL_CALLS]g[ARGS]{}", "T([TOOL_CALLS]g[ARGS]{})"},
+        {"[TOOL_CALLS]ff[ARGS]{}", "T([TOOL_CALLS]ff[ARGS]{})"},
+        {"[TOOL_CALLS]f[CALL_ID]x[ARGS]{}", "T([TOOL_CALLS]f[CALL_ID]x[ARGS]{})"},
+        {"[TOOL_CALLS]f[ARGS][1]", "T([TOOL_CALLS]f[ARGS][1])"},
+        {"[TOOL_CALLS]f[ARGS]", "T([TOOL_CALLS]f[ARGS])"},
+        {"[TOOL_CALLS]get_wea", "T([TOOL_CALLS]get_wea)"},
+        /* cut off, and broken after it was announced */
+        {"[TOOL_CALLS]f[ARGS]{\"a\": tr", "C(f|{\"a\": tr)"},
+        {"[TOOL_CALLS]f[ARGS]{\"a\": 01}", "C(f|{\"a\": 0)T(1})"},
+    };
+    static const one id[] = {
+        {"[TOOL_CALLS]f[CALL_ID]abc456789[ARGS]{\"a\": 1}[TOOL_CALLS]f[ARGS]{}",
+         "C(f|{\"a\": 1})C(f|{})"},
+        {"[TOOL_CALLS]f[CALL_ID]0123456789012345678901234567890123456789012345678901234"
+         "567[ARGS]{}",
+         "C(f|{})"},
+        {"[TOOL_CALLS]f[CALL_ID]0123456789012345678901234567890123456789012345678901234"
+         "5678[ARGS]{}",
+         "T([TOOL_CALLS]f[CALL_ID]01234567890123456789012345678901234567890123456789012"
+         "345678[ARGS]{})"},
+        {"[TOOL_CALLS]f[CALL_ID]abc", "T([TOOL_CALLS]f[CALL_ID]abc)"},
+    };
+    static const one marked[] = {
+        {"f[ARGS]{}[TOOL_CALLS]f[ARGS]{}", "C(f|{})C(f|{})"},
+        {"what?", "T(what?)"},
+    };
+    static const one functionary[] = {
+        {"<function=f>{\"a\": \"</function>\"}</function><function=get_weather>{}"
+         "</function>",
+         "C(f|{\"a\": \"</function>\"})C(get_weather|{})"},
+        {"Now \n<function=f>\n{}\n</function>\nok", "T(Now)C(f|{})T(ok)"},
+        {"a \n<function=g>{}</function> b", "T(a \n<function=g>{}</function> b)"},
+        {"<function=f>{}</function>a \n<function=g> b", "C(f|{})T(a \n<function=g> b)"},
+        {"<function=<function=f>{}</function>", "T(<function=)C(f|{})"},
+        {"<function=f>x", "T(<function=f>x)"},
+        {"<function=", "T(<function=)"},
+        {"<func", "T(<func)"},
+        {"<function=f>{\"a", "C(f|{\"a)"},
+    };
+    static const char with_id[] = "[TOOL_CALLS] x [CALL_ID] y [ARGS]";
+    split_options o = {.format = hone_tool_format_find("[TOOL_CALLS] name [ARGS]")};
+    (void)state;
+    CHECK_ALL(o, mistral);
+    o.marked = true;
+    CHECK_ALL(o, marked);
+    CHECK_ALL(((split_options){.format = hone_tool_format_find(with_id)}), id);
+    CHECK_ALL(((split_options){.format = hone_tool_format_find("<function=x>")}),
+              functionary);
+}
+
+#define TAGGED "<tool_call> <function=NAME> <parameter=KEY>"
+
+static void tagged_arguments_become_one_object(void **state)
+{
+#define CALL(s)   "<tool_call>\n<function=put>\n" s "</function>\n</tool_call>"
+#define ARG(k, v) "<parameter=" k ">\n" v "\n</parameter>\n"
+    static const one cases[] = {
+        {"Sure.\n\n" CALL(ARG("text", "a \"b\"\n\\\t\x01 \xC3\xA9")
+                              ARG("n", "3")) "\n" CALL(ARG("on", "true")) "\nok",
+         "T(Sure.)C(put|{\"text\": \"a \\\"b\\\"\\n\\\\\\t\\u0001 \xC3\xA9\", \"n\": "
+         "3})C(put|{\"on\": true})T(ok)"},
+        {CALL(""), "C(put|{})"},
+        /* what is a string stays one, whatever it looks like */
+        {CALL(ARG("text", "12")), "C(put|{\"text\": \"12\"})"},
+        {CALL(ARG("kind", "7")), "C(put|{\"kind\": \"7\"})"},
+        {CALL(ARG("text", "")), "C(put|{\"text\": \"\"})"},
+        {CALL(ARG("text", "\n a \n")), "C(put|{\"text\": \"\\n a \\n\"})"},
+        /* what may be a string is one if it is nothing else */
+        {CALL(ARG("maybe", "null")), "C(put|{\"maybe\": null})"},
+        {CALL(ARG("maybe", "a\nb")), "C(put|{\"maybe\": \"a\\nb\"})"},
+        {CALL(ARG("maybe", "5")), "C(put|{\"maybe\": \"5\"})"},
+        {CALL(ARG("maybe", "\"q\"")), "C(put|{\"maybe\": \"q\"})"},
+        {CALL(ARG("other", "{\"a\": [1]}")), "C(put|{\"other\": {\"a\": [1]}})"},
+        {CALL(ARG("other", "word")), "C(put|{\"other\": \"word\"})"},
+        {CALL(ARG("round", "1e999")), "C(put|{\"round\": 1e999})"},
+        {CALL(ARG("other", "1, 2")), "C(put|{\"other\": \"1, 2\"})"},
+        {CALL(ARG("other", "[1] 2")), "C(put|{\"other\": \"[1] 2\"})"},
+        {CALL(ARG("other", "1 ]")), "C(put|{\"other\": \"1 ]\"})"},
+        /* words of another language; values that fit no type */
+        {CALL(ARG("on", "True") ARG("other", "None")),
+         "C(put|{\"on\": true, \"other\": null})"},
+        {CALL(ARG("text", "True")), "C(put|{\"text\": \"True\"})"},
+        {CALL(ARG("n", "\"3\"") ARG("list", "a")),
+         "C(put|{\"n\": \"3\", \"list\": \"a\"})"},
+        /* closing tags inside of values */
+        {CALL(ARG("text", "x</parameter>\n</parameter>y") ARG("n", "1")),
+         "C(put|{\"text\": \"x</parameter>\\n</parameter>y\", \"n\": 1})"},
+        {CALL(ARG("list", "[\"\", \"</parameter></function>\"]")),
+         "C(put|{\"list\": [\"\", \"</parameter></function>\"]})"},
+        {CALL(ARG("list", "[\"</parameter>")),
+         "C(put|{\"list\": \"[\\\"</parameter>\"})"},
+        {CALL(ARG("other", "a</parameter>b")),
+         "C(put|{\"other\": \"a</parameter>b\"})"},
+        {CALL(ARG("other", "[1] b")), "C(put|{\"other\": \"[1] b\"})"},
+        /* less white space, and tags that are missing */
+        {"<tool_call><function=put><parameter=text>a</parameter><parameter=n>1"
+         "</parameter></function></tool_call>",
+         "C(put|{\"text\": \"a\", \"n\": 1})"},
+        {"<function=put>\n" ARG("n", "1") "</function>\n</tool_call> x",
+         "C(put|{\"n\": 1})T(x)"},
+        {"<tool_call>\n<function=put>\n" ARG("n", "1") "</tool_call>",
+         "C(put|{\"n\": 1})"},
+        /* an object of the other style */
+        {"<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>", "C(f|{})"},
+        /* no calls */
+        {"a <tool_call>\n<function=g>\n" ARG("n", "1") "</function>",
+         "T(a <tool_call>\n<function=g>\n" ARG("n", "1") "</function>)"},
+        {"see <function=put> there", "T(see <function=put> there)"},
+        {"<tool_call>\nput", "T(<tool_call>\nput)"},
+        {"<tool_call>\n<function=put>\n<parameter=n", "T(<tool_call>\n<function=put>\n"
+                                                      "<parameter=n)"},
+        /* cut off, and broken after it was announced */
+        {"<function=put>\n<parameter=text>\nab\n</par",
+         "C(put|{\"text\": \"ab\\n</par)"},
+        {"<function=put>\n<parameter=text>\nab\n</parameter>\n",
+         "C(put|{\"text\": \"ab\")"},
+        {"<function=put>\n<parameter=n>\n12", "C(put|{\"n\": 12)"},
+        {"<function=put>\n<parameter=list>\n[1, ", "C(put|{\"list\": [1, )"},
+        {"<function=put>\n" ARG("n", "1") "<parameter=text", "C(put|{\"n\": 1)T("
+                                                             "<parameter=text)"},
+    };
+    static const one think[] = {
+        {"hm\n</think>\n\n" CALL(ARG("text", "a")), "R(hm)C(put|{\"text\": \"a\"})"},
+        {"\n</think>\n\n" CALL(ARG("n", "1")), "C(put|{\"n\": 1})"},
+    };
+    static const one seed[] = {
+        {"<seed:tool_call>\n<function=put>\n<parameter=text>\na\n</parameter>\n"
+         "<parameter=n>2</parameter>\n</function>\n</seed:tool_call>",
+         "C(put|{\"text\": \"\\na\\n\", \"n\": 2})"},
+    };
+    (void)state;
+    split_options o = {.format = hone_tool_format_find(TAGGED)};
+    CHECK_ALL(o, cases);
+    o.thinking = SPLIT_THINKING;
+    CHECK_ALL(o, think);
+    o = (split_options){.format = hone_tool_format_find("<seed:tool_call> " TAGGED)};
+    CHECK_ALL(o, seed);
+#undef ARG
+#undef CALL
+}
+
+/* What has come out when the text so far is that. */
+static void so_far(const char *text, const char *want)
+{
+    json_t *t = tools();
+    const split_options o = {.format = hone_tool_format_find(TAGGED), .tools = t};
+    answer_split s;
+    record r = {.last = -1};
+    hone_buf_init(&r.b, 1 << 20);
+    hone_split_init(&s, &o, take, &r);
+    for (const char *p = text; *p; p++)
+        hone_split_push(&s, p, 1);
+    assert_string_equal(r.b.data, want);
+    hone_split_release(&s);
+    hone_buf_release(&r.b);
+    json_decref(t);
+}
+
+static void strings_stream_and_other_values_wait(void **state)
+{
+#define HEAD "<tool_call>\n<function=put>\n<parameter="
+    (void)state;
+    so_far(HEAD "text", "");
+    so_far(HEAD "text>", "C(put|{\"text\": \"");
+    so_far(HEAD "text>\nab", "C(put|{\"text\": \"ab");
+    so_far(HEAD "text>\nab\n", "C(put|{\"text\": \"ab");
+    so_far(HEAD "text>\nab\nc", "C(put|{\"text\": \"ab\\nc");
+    so_far(HEAD "text>\nab\n</par", "C(put|{\"text\": \"ab");
+    so_far(HEAD "text>\nab\n</part", "C(put|{\"text\": \"ab\\n</part");
+    so_far(HEAD "text>\nab\n</parameter>\n</f", "C(put|{\"text\": \"ab");
+    so_far(HEAD "text>\nab\n</parameter>\n</function>", "C(put|{\"text\": \"ab\"})");
+    so_far(HEAD "n>\n12\n</parameter>", "C(put|{\"n\": ");
+    so_far(HEAD "list>\n[1]\n</parameter>", "C(put|{\"list\": [1]");
+#undef HEAD
+}
+
 static void llama_calls_are_the_whole_answer(void **state)
 {
     static const one cases[] = {
@@ -272,6 +494,10 @@ int main(void)
         cmocka_unit_test(reasoning_is_kept_apart),
         cmocka_unit_test(hermes_calls_are_found_anywhere),
         cmocka_unit_test(mistral_calls_stand_in_an_array),
+        cmocka_unit_test(objects_stand_in_tags_of_many_names),
+        cmocka_unit_test(names_stand_before_arguments),
+        cmocka_unit_test(tagged_arguments_become_one_object),
+        cmocka_unit_test(strings_stream_and_other_values_wait),
         cmocka_unit_test(llama_calls_are_the_whole_answer),
         cmocka_unit_test(generic_calls_may_be_fenced_or_listed),
         cmocka_unit_test(the_scanner_agrees_with_jansson),

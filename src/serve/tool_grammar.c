@@ -1,0 +1,99 @@
+/* tool_grammar.c - grammars built of literal marks and schemas. */
+#include "serve/tool_grammar.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "serve/field.h"
+#include "serve/tool_call_parts.h"
+
+enum {
+    MAX_CALLS = 16 /* of a forced answer, so that it ends */
+};
+
+static hone_grammar_part text_part(const char *s)
+{
+    if (!s) s = "";
+    return (hone_grammar_part){.kind = HONE_PART_TEXT, .text = s, .len = strlen(s)};
+}
+
+#define GROUP(kind_, children)                                                         \
+    {                                                                                  \
+        .kind = HONE_PART_##kind_, .child = (children),                                \
+        .n_child = sizeof(children) / sizeof *(children)                               \
+    }
+
+/* Reasoning, then `answer`. */
+static bool with_thinking(hone_grammar **out, const tool_grammar *g,
+                          const hone_grammar_part *answer, api_error *e)
+{
+    static const char after[] = "[ \\n]{0,4}";
+    const hone_grammar_part inside[] = {
+        {.kind = HONE_PART_UNTIL, .text = THINK_CLOSE, .len = sizeof THINK_CLOSE - 1},
+        {.kind = HONE_PART_REGEX, .text = after, .len = sizeof after - 1}};
+    const hone_grammar_part whole[] = {text_part(THINK_OPEN), GROUP(SEQUENCE, inside)};
+    hone_grammar_part first = GROUP(SEQUENCE, inside);
+    if (!g->thinking_open) {
+        first = (hone_grammar_part)GROUP(REPEAT, whole);
+        first.max = 1;
+    }
+    const hone_grammar_part both[] = {first, *answer};
+    const hone_grammar_part root = GROUP(SEQUENCE, both);
+    hone_error err;
+    const hone_status s = hone_grammar_from_parts(
+        out, g->thinking_open || g->thinking_maybe ? &root : answer, &err);
+    if (!s) return true;
+    hone_api_fail_status(e, s, g->format ? "tools" : "response_format", &err);
+    e->code = e->status == 400 ? "invalid_schema" : e->code;
+    return false;
+}
+
+/* Calls in the model's spelling, of any tool in choice[0..n). */
+static bool with_calls(hone_grammar **out, const tool_grammar *g,
+                       const hone_grammar_part *choice, size_t n, api_error *e)
+{
+    const tool_format *f = g->format;
+    const char *open = f->open ? f->open : "";
+    if (g->marked) open += strlen(f->mark[0]);
+    const hone_grammar_part one[] = {
+        text_part(f->before),
+        {.kind = HONE_PART_CHOICE, .child = choice, .n_child = n},
+        text_part(f->after)};
+    const hone_grammar_part next[] = {text_part(f->between), GROUP(SEQUENCE, one)};
+    hone_grammar_part more = GROUP(REPEAT, next);
+    more.max = MAX_CALLS - 1;
+    if (!g->parallel || f->single) more = text_part("");
+    const hone_grammar_part all[] = {text_part(open), GROUP(SEQUENCE, one), more,
+                                     text_part(f->close)};
+    const hone_grammar_part calls = GROUP(SEQUENCE, all);
+    if (!g->answer) return with_thinking(out, g, &calls, e);
+    const hone_grammar_part either[] = {calls, *g->answer};
+    const hone_grammar_part root = GROUP(CHOICE, either);
+    return with_thinking(out, g, &root, e);
+}
+
+bool hone_tool_grammar_new(hone_grammar **out, const tool_grammar *g, api_error *e)
+{
+    if (!g->format) return with_thinking(out, g, g->answer, e);
+    const size_t n_tool = json_array_size(g->tools);
+    tool_call_parts *tool = hone_alloc_zero(n_tool, sizeof *tool);
+    hone_grammar_part *choice = hone_alloc_zero(n_tool, sizeof *choice);
+    size_t n = 0;
+    bool ok = tool && choice;
+    if (!ok) hone_field_no_memory(e);
+    for (size_t i = 0; ok && i < n_tool; i++) {
+        if (g->only && strcmp(g->only, hone_tool_name(g->tools, i)) != 0) continue;
+        ok = hone_tool_call_parts_init(&tool[n], g->format,
+                                       hone_tool_function(g->tools, i), e);
+        choice[n] = (hone_grammar_part){.kind = HONE_PART_SEQUENCE,
+                                        .child = tool[n].part,
+                                        .n_child = tool[n].n_part};
+        n++;
+    }
+    ok = ok && with_calls(out, g, choice, n, e);
+    for (size_t i = 0; i < n; i++)
+        hone_tool_call_parts_release(&tool[i]);
+    hone_free(choice);
+    hone_free(tool);
+    return ok;
+}
