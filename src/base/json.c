@@ -1,5 +1,8 @@
 #include "base/json.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/file.h"
 #include "base/mem.h"
 
@@ -31,6 +34,50 @@ json_t *hone_json_find(const json_t *obj, const char *key)
 {
     json_t *v = json_object_get(obj, key);
     return json_is_null(v) ? NULL : v;
+}
+
+static int hex(char c)
+{
+    const char *d = c ? strchr("0123456789abcdef", c | 32) : NULL;
+    return d ? (int)(d - "0123456789abcdef") : -1;
+}
+
+/* One step of a pointer in a URI fragment, unescaped; the rest in *s. */
+static char *take_step(const char **s)
+{
+    char *out = hone_strdup(*s), *w = out;
+    const char *p = *s;
+    if (!out) return NULL;
+    while (*p && *p != '/') {
+        char ch = *p++;
+        if (ch == '%' && hex(p[0]) >= 0 && hex(p[1]) >= 0) {
+            ch = (char)(hex(p[0]) << 4 | hex(p[1]));
+            p += 2;
+        }
+        if (ch == '~' && (*p == '0' || *p == '1')) ch = *p++ == '0' ? '~' : '/';
+        *w++ = ch;
+    }
+    *w = 0;
+    *s = p;
+    return out;
+}
+
+const json_t *hone_json_follow(const json_t *at, const char *pointer)
+{
+    while (at && *pointer == '/') {
+        pointer++;
+        char *step = take_step(&pointer);
+        if (!step) return NULL;
+        if (json_is_array(at)) {
+            char *end;
+            const unsigned long i = strtoul(step, &end, 10);
+            at = *step && !*end ? json_array_get(at, i) : NULL;
+        } else {
+            at = json_object_get(at, step);
+        }
+        hone_free(step);
+    }
+    return at;
 }
 
 hone_status hone_json_get_int(const json_t *obj, const char *key, int64_t fallback,

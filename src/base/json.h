@@ -22,6 +22,10 @@ HONE_MUST_CHECK hone_status hone_json_load_file(json_t **out, const char *path,
  * is null: config files use all three for "not given". */
 json_t *hone_json_find(const json_t *obj, const char *key);
 
+/* What a JSON pointer (RFC 6901) means below `at`, spelled as in a URI fragment: "" or
+ * "/..", with %XX for bytes.  Borrowed; NULL where it leads nowhere (or without memory). */
+const json_t *hone_json_follow(const json_t *at, const char *pointer);
+
 /* Typed look-ups with a default for "not given".  E_FORMAT on another type or out
  * of [lo, hi]; the message names the key. */
 HONE_MUST_CHECK hone_status hone_json_get_int(const json_t *obj, const char *key,

@@ -152,7 +152,7 @@ static hone_status compile(schema_ctx *c, hone_expr *out)
     const schema_lit lit = {c->root, false};
     common_parts(c);
     schema_goal *g = hone_schema_goal(c, &lit, 1);
-    if (c->bare && !hone_schema_failed(c)) only_strings(c, g);
+    if (c->spell == HONE_SPELL_UTF8 && !hone_schema_failed(c)) only_strings(c, g);
     if (!hone_schema_failed(c) && !hone_schema_sat(c, g) && !hone_schema_failed(c)) {
         hone_schema_fail(c, HONE_E_UNSUPPORTED, c->root, "schema",
                          "no value satisfies it");
@@ -197,12 +197,11 @@ static void release(schema_ctx *c)
     hone_arena_release(&c->arena);
 }
 
-static hone_status texts_of(hone_exprs *x, const char *text, size_t len, bool bare,
-                            hone_expr *out, hone_error *err)
+static hone_status texts_of(hone_exprs *x, const char *text, size_t len,
+                            hone_spelling spell, hone_expr *out, hone_error *err)
 {
     hone_error local;
-    schema_ctx c = {.x = x, .err = err ? err : &local, .bare = bare};
-    c.spell = bare ? HONE_SPELL_UTF8 : HONE_SPELL_JSON;
+    schema_ctx c = {.x = x, .err = err ? err : &local, .spell = spell};
     if (len > MAX_SCHEMA) {
         return hone_fail(err, HONE_E_LIMIT, "schema: %zu bytes, expected at most %zu",
                          len, MAX_SCHEMA);
@@ -231,11 +230,11 @@ static hone_status texts_of(hone_exprs *x, const char *text, size_t len, bool ba
 hone_status hone_schema_expr(hone_exprs *x, const char *text, size_t len,
                              hone_expr *out, hone_error *err)
 {
-    return texts_of(x, text, len, false, out, err);
+    return texts_of(x, text, len, HONE_SPELL_JSON, out, err);
 }
 
 hone_status hone_schema_strings(hone_exprs *x, const char *text, size_t len,
                                 hone_expr *out, hone_error *err)
 {
-    return texts_of(x, text, len, true, out, err);
+    return texts_of(x, text, len, HONE_SPELL_UTF8, out, err);
 }

@@ -22,7 +22,7 @@ static hone_expr cat3(schema_ctx *c, hone_expr p, hone_expr q, hone_expr r)
 
 static hone_expr quoted(schema_ctx *c, hone_expr inside)
 {
-    if (c->bare) return hone_expr_token(c->x, inside);
+    if (c->spell == HONE_SPELL_UTF8) return hone_expr_token(c->x, inside);
     return hone_expr_token(c->x, cat3(c, byte(c, '"'), inside, byte(c, '"')));
 }
 

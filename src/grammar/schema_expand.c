@@ -216,8 +216,8 @@ static void apply_base(schema_ctx *c, schema_case *k, const json_t *s)
 static const json_t *frame_of(schema_ctx *c, const json_t *s)
 {
     static const char *const keys[] = {"type", "required", "properties"};
-    const int32_t known = hone_map_find(&c->frames, (const char *)&s, sizeof s);
-    if (known >= 0) return json_array_get(c->made, (size_t)known);
+    const json_t *known = hone_schema_made(c, &c->frames, s);
+    if (known) return known;
     json_t *frame = json_object();
     for (int i = 0; i < 3; i++) {
         json_t *v = json_object_get(s, keys[i]);
@@ -229,12 +229,7 @@ static const json_t *frame_of(schema_ctx *c, const json_t *s)
         json_decref(frame);
         return NULL;
     }
-    if (json_array_append_new(c->made, frame)) {
-        hone_schema_fail(c, HONE_E_NOMEM, s, "oneOf", "out of memory");
-        return NULL;
-    }
-    const int32_t at = (int32_t)json_array_size(c->made) - 1;
-    return hone_schema_put_address(c, &c->frames, s, at) ? frame : NULL;
+    return hone_schema_keep(c, &c->frames, s, frame);
 }
 
 /* No value satisfies a, b and what frames them (may be NULL). */

@@ -129,8 +129,8 @@ typedef struct schema_ctx {
     json_t *root;
     json_t *made;        /* schemas made here, an array */
     int draft;           /* 4, 6, 7, 2019, 2020 */
-    bool bare;           /* strings alone, without quotes */
-    hone_spelling spell; /* of strings' characters */
+    bool nested_id;      /* schemas inside have ids of their own */
+    hone_spelling spell; /* of strings; HONE_SPELL_UTF8: they alone, without quotes */
     hone_map ids;        /* address of a schema -> number */
     uint32_t n_id;
     hone_map goals; /* literals -> index */
@@ -177,6 +177,12 @@ const json_t *hone_schema_resolve(schema_ctx *c, const json_t *schema);
 hone_expr hone_schema_pattern(schema_ctx *c, const json_t *at, const char *key,
                               const char *s, size_t len);
 const json_t *hone_schema_of_value(schema_ctx *c, const json_t *value);
+/* What has been made of a place in the schema, by one of the maps into c->made; or NULL. */
+const json_t *hone_schema_made(const schema_ctx *c, const hone_map *m,
+                               const json_t *of);
+/* Keep what was made of it (taken; NULL: no memory): that, or NULL and failed. */
+const json_t *hone_schema_keep(schema_ctx *c, hone_map *m, const json_t *of,
+                               json_t *made);
 /* A pointer as a key for hone_map. */
 bool hone_schema_put_address(schema_ctx *c, hone_map *m, const void *p, int32_t v);
 

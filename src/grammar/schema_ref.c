@@ -1,8 +1,8 @@
 /* schema_ref.c - drafts and the keywords they know, $ref, and what is made only
  * once. */
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "grammar/pattern.h"
 #include "grammar/schema_internal.h"
@@ -11,10 +11,32 @@ enum {
     MAX_IN_PLACE = 1000 /* schemas that one value must satisfy, one through the other */
 };
 
+static bool has_nested_id(const json_t *at, bool root)
+{
+    const char *key;
+    json_t *v;
+    if (json_is_array(at)) {
+        for (size_t i = 0; i < json_array_size(at); i++) {
+            if (has_nested_id(json_array_get(at, i), false)) return true;
+        }
+        return false;
+    }
+    if (!json_is_object(at)) return false;
+    const char *s = json_string_value(json_object_get(at, "$id"));
+    if (!root && s && s[0] != '#') return true;
+    json_object_foreach((json_t *)(uintptr_t)at, key, v)
+    {
+        if (strcmp(key, "enum") && strcmp(key, "const") && has_nested_id(v, false))
+            return true;
+    }
+    return false;
+}
+
 void hone_schema_read_draft(schema_ctx *c)
 {
     const char *s = json_string_value(json_object_get(c->root, "$schema"));
     c->draft = 2020;
+    c->nested_id = has_nested_id(c->root, true);
     if (!s) return;
     if (strstr(s, "draft-03") || strstr(s, "draft-04"))
         c->draft = 4;
@@ -55,50 +77,6 @@ const json_t *hone_schema_get(const schema_ctx *c, const json_t *schema,
 
 /* -- references ------------------------------------------------------------------- */
 
-static int hex(char c)
-{
-    const char *d = c ? strchr("0123456789abcdef", c | 32) : NULL;
-    return d ? (int)(d - "0123456789abcdef") : -1;
-}
-
-/* One step of a pointer in a URI fragment, unescaped; the rest in *s. */
-static char *take_step(const char **s)
-{
-    char *out = hone_strdup(*s), *w = out;
-    const char *p = *s;
-    if (!out) return NULL;
-    while (*p && *p != '/') {
-        char ch = *p++;
-        if (ch == '%' && hex(p[0]) >= 0 && hex(p[1]) >= 0) {
-            ch = (char)(hex(p[0]) << 4 | hex(p[1]));
-            p += 2;
-        }
-        if (ch == '~' && (*p == '0' || *p == '1')) ch = *p++ == '0' ? '~' : '/';
-        *w++ = ch;
-    }
-    *w = 0;
-    *s = p;
-    return out;
-}
-
-static const json_t *follow(const json_t *at, const char *pointer)
-{
-    while (at && *pointer == '/') {
-        pointer++;
-        char *step = take_step(&pointer);
-        if (!step) return NULL;
-        if (json_is_array(at)) {
-            char *end;
-            const unsigned long i = strtoul(step, &end, 10);
-            at = *step && !*end ? json_array_get(at, i) : NULL;
-        } else {
-            at = json_object_get(at, step);
-        }
-        hone_free(step);
-    }
-    return at;
-}
-
 /* The schema whose $anchor, or old-style "#name" id, is `name`. */
 static const json_t *find_anchor(const json_t *at, const char *name)
 {
@@ -128,27 +106,6 @@ static const json_t *find_anchor(const json_t *at, const char *name)
     return NULL;
 }
 
-static bool has_nested_id(const json_t *at, bool root)
-{
-    const char *key;
-    json_t *v;
-    if (json_is_array(at)) {
-        for (size_t i = 0; i < json_array_size(at); i++) {
-            if (has_nested_id(json_array_get(at, i), false)) return true;
-        }
-        return false;
-    }
-    if (!json_is_object(at)) return false;
-    const char *s = json_string_value(json_object_get(at, "$id"));
-    if (!root && s && s[0] != '#') return true;
-    json_object_foreach((json_t *)(uintptr_t)at, key, v)
-    {
-        if (strcmp(key, "enum") && strcmp(key, "const") && has_nested_id(v, false))
-            return true;
-    }
-    return false;
-}
-
 static size_t base_length(const char *uri)
 {
     return strcspn(uri, "#");
@@ -172,14 +129,15 @@ static const json_t *resolve(schema_ctx *c, const json_t *schema)
             return NULL;
         }
     }
-    if (has_nested_id(c->root, true)) {
+    if (c->nested_id) {
         hone_schema_fail(c, HONE_E_UNSUPPORTED, schema, "$ref",
                          "references in a schema with embedded $id");
         return NULL;
     }
     const char *fragment = s[n] == '#' ? s + n + 1 : "";
-    const json_t *to = *fragment == '/' || !*fragment ? follow(c->root, fragment)
-                                                      : find_anchor(c->root, fragment);
+    const json_t *to = *fragment == '/' || !*fragment
+                           ? hone_json_follow(c->root, fragment)
+                           : find_anchor(c->root, fragment);
     if (!to) hone_schema_fail(c, HONE_E_FORMAT, schema, "$ref", "leads nowhere");
     if (to && !json_is_object(to) && !json_is_boolean(to)) {
         hone_schema_fail(c, HONE_E_FORMAT, schema, "$ref", "leads to no schema");
@@ -314,15 +272,25 @@ static json_t *make_schema(const json_t *value)
                      "required", required, "additionalProperties", 0);
 }
 
-const json_t *hone_schema_of_value(schema_ctx *c, const json_t *value)
+const json_t *hone_schema_made(const schema_ctx *c, const hone_map *m, const json_t *of)
 {
-    const int32_t known = hone_map_find(&c->values, (const char *)&value, sizeof value);
-    if (known >= 0) return json_array_get(c->made, (size_t)known);
-    json_t *schema = make_schema(value);
-    if (!schema || json_array_append_new(c->made, schema)) {
-        hone_schema_fail(c, HONE_E_NOMEM, NULL, "enum", "out of memory");
+    const int32_t at = hone_map_find(m, (const char *)&of, sizeof of);
+    return at < 0 ? NULL : json_array_get(c->made, (size_t)at);
+}
+
+const json_t *hone_schema_keep(schema_ctx *c, hone_map *m, const json_t *of,
+                               json_t *made)
+{
+    if (!made || json_array_append_new(c->made, made)) {
+        hone_schema_fail(c, HONE_E_NOMEM, of, "schema", "out of memory");
         return NULL;
     }
     const int32_t at = (int32_t)json_array_size(c->made) - 1;
-    return hone_schema_put_address(c, &c->values, value, at) ? schema : NULL;
+    return hone_schema_put_address(c, m, of, at) ? made : NULL;
+}
+
+const json_t *hone_schema_of_value(schema_ctx *c, const json_t *value)
+{
+    const json_t *known = hone_schema_made(c, &c->values, value);
+    return known ? known : hone_schema_keep(c, &c->values, value, make_schema(value));
 }
