@@ -463,7 +463,6 @@ static void add_prompts(hone_scheduler *s)
 {
     const size_t n_output = (size_t)s->engine->options.n_output;
     size_t budget = prompt_budget(s);
-    const size_t most = budget, before = s->n_row;
     for (hone_task *t = s->running, *next; t && budget > 0; t = next) {
         next = t->next;
         if (t->job->paused || t->in_step || is_answering(t)) continue;
@@ -475,7 +474,7 @@ static void add_prompts(hone_scheduler *s)
         if (add(s, t, n, n_out)) budget -= n;
         if (next && !next->sequence) next = NULL;
     }
-    if (s->n_row - before < most) s->haste = 0.0; /* tells nothing about the slice */
+    if (budget > 0) s->haste = 0.0; /* tells nothing about the slice */
 }
 
 static void build_step(hone_scheduler *s)

@@ -75,7 +75,6 @@ typedef struct answer_split {
     hone_buf mark;   /* a mark and white space that may have to be given back */
     bool drop_space; /* white space comes next to what was cut out */
     bool in_array;
-    size_t n_call;
     split_call call;
 } answer_split;
 

@@ -237,7 +237,6 @@ void hone_split_end_call(answer_split *s)
     hone_split_announce(s);
     hone_split_send(s);
     hone_split_emit(s, SPLIT_CALL_END, "", 0);
-    s->n_call++;
     s->drop_space = true;
     hone_buf_reset(&s->mark);
     hone_buf_reset(&c->raw);

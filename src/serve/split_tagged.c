@@ -22,17 +22,12 @@ static tags tags_of(const tool_format *f)
 /* The inside of a JSON string; bytes that are no UTF-8 stay what they are. */
 static void put_escaped(hone_buf *b, const char *p, size_t n)
 {
-    static const char plain[] = "\"\\\n\r\t\b\f", escaped[] = "\"\\nrtbf";
     for (size_t i = 0; i < n; i++) {
-        const char *at = p[i] ? strchr(plain, p[i]) : NULL;
-        if (at) {
-            hone_buf_append_char(b, '\\');
-            hone_buf_append_char(b, escaped[at - plain]);
-        } else if ((unsigned char)p[i] < 0x20) {
-            hone_buf_printf(b, "\\u%04x", (unsigned)p[i]);
-        } else {
+        const unsigned char c = (unsigned char)p[i];
+        if (c < 0x20 || c == '"' || c == '\\')
+            hone_put_escape(b, c);
+        else
             hone_buf_append_char(b, p[i]);
-        }
     }
 }
 

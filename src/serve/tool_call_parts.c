@@ -13,18 +13,18 @@
 
 #define MAX_SCHEMA ((size_t)16 << 20)
 
-static hone_grammar_part part_of(hone_grammar_part_kind kind, const char *s, size_t len)
+hone_grammar_part hone_part_of(hone_grammar_part_kind kind, const char *s, size_t len)
 {
     return (hone_grammar_part){.kind = kind, .text = s, .len = len};
 }
 
-static hone_grammar_part text_part(const char *s)
+hone_grammar_part hone_part_text(const char *s)
 {
-    return part_of(HONE_PART_TEXT, s, strlen(s));
+    return hone_part_of(HONE_PART_TEXT, s ? s : "", s ? strlen(s) : 0);
 }
 
-static hone_grammar_part group(hone_grammar_part_kind kind,
-                               const hone_grammar_part *child, size_t n)
+hone_grammar_part hone_part_group(hone_grammar_part_kind kind,
+                                  const hone_grammar_part *child, size_t n)
 {
     return (hone_grammar_part){.kind = kind, .child = child, .n_child = n, .max = 1};
 }
@@ -103,16 +103,16 @@ static json_t *alone(const json_t *parameters, const json_t *schema)
 /* Strings as they are, without a closing tag in them; or JSON. */
 static hone_grammar_part value_part(tool_argument *a, const tool_format *f, bool string)
 {
-    a->value[0] = part_of(string ? HONE_PART_STRINGS : HONE_PART_SCHEMA, a->schema.data,
-                          a->schema.len);
-    a->value[1] = part_of(HONE_PART_TEXT, a->head.data, 0);
+    a->value[0] = hone_part_of(string ? HONE_PART_STRINGS : HONE_PART_SCHEMA,
+                               a->schema.data, a->schema.len);
+    a->value[1] = hone_part_of(HONE_PART_TEXT, a->head.data, 0);
     /* the head begins with the tail: LINE VALUE_END KEY name KEY_END LINE */
     a->value[1].len = strlen(f->line) + strlen(f->value_end);
-    const hone_grammar_part value = group(HONE_PART_SEQUENCE, a->value, 2);
+    const hone_grammar_part value = hone_part_group(HONE_PART_SEQUENCE, a->value, 2);
     if (!string) return value;
     a->bound[0] = value;
-    a->bound[1] = part_of(HONE_PART_UNTIL, f->value_end, strlen(f->value_end));
-    return group(HONE_PART_ALL, a->bound, 2);
+    a->bound[1] = hone_part_of(HONE_PART_UNTIL, f->value_end, strlen(f->value_end));
+    return hone_part_group(HONE_PART_ALL, a->bound, 2);
 }
 
 static bool spell_argument(tool_argument *a, const tool_format *f,
@@ -137,9 +137,9 @@ static bool spell_argument(tool_argument *a, const tool_format *f,
     hone_buf_printf(&a->head, "%s%s%s%s", f->key, name, f->key_end, f->line);
     if (!memory || a->head.failed || a->schema.failed) return hone_field_no_memory(e);
     const bool string = hone_tool_types(parameters, schema) == TOOL_TYPE_STRING;
-    a->part[0] = part_of(HONE_PART_TEXT, a->head.data + tail, a->head.len - tail);
+    a->part[0] = hone_part_of(HONE_PART_TEXT, a->head.data + tail, a->head.len - tail);
     a->part[1] = value_part(a, f, string);
-    a->part[2] = text_part("\n");
+    a->part[2] = hone_part_text("\n");
     return check(&a->part[1], function, name, e);
 }
 
@@ -212,7 +212,7 @@ static bool spell_arguments(tool_call_parts *p, const tool_format *f,
         if (!ok || (json_is_false(schema) && !required)) continue;
         tool_argument *a = &p->argument[p->n_argument];
         ok = spell_argument(a, f, function, name, schema, e);
-        p->list[p->n_argument] = group(HONE_PART_REPEAT, a->part, 3);
+        p->list[p->n_argument] = hone_part_group(HONE_PART_REPEAT, a->part, 3);
         p->list[p->n_argument++].min = required;
     }
     return ok;
@@ -258,9 +258,9 @@ static bool spell_head(tool_call_parts *p, const tool_format *f, const json_t *f
                         f->id ? f->id : "");
     }
     if (p->head.failed) return hone_field_no_memory(e);
-    add(p, part_of(HONE_PART_TEXT, p->head.data, p->head.len));
-    if (f->id) add(p, part_of(HONE_PART_REGEX, id, sizeof id - 1));
-    add(p, text_part(end));
+    add(p, hone_part_of(HONE_PART_TEXT, p->head.data, p->head.len));
+    if (f->id) add(p, hone_part_of(HONE_PART_REGEX, id, sizeof id - 1));
+    add(p, hone_part_text(end));
     return true;
 }
 
@@ -273,15 +273,15 @@ bool hone_tool_call_parts_init(tool_call_parts *p, const tool_format *f,
     if (!spell_head(p, f, function, e) || !put_schema(&p->schema, function, e))
         return false;
     const hone_grammar_part schema =
-        part_of(HONE_PART_SCHEMA, p->schema.data, p->schema.len);
+        hone_part_of(HONE_PART_SCHEMA, p->schema.data, p->schema.len);
     if (f->style == TOOL_TAGGED) {
         if (!spell_arguments(p, f, function, e)) return false;
-        add(p, text_part("\n"));
-        add(p, group(HONE_PART_SEQUENCE, p->list, p->n_argument));
-        add(p, text_part(f->call_end));
+        add(p, hone_part_text("\n"));
+        add(p, hone_part_group(HONE_PART_SEQUENCE, p->list, p->n_argument));
+        add(p, hone_part_text(f->call_end));
     } else {
         add(p, schema);
-        add(p, text_part(f->style == TOOL_OBJECT ? "}" : ""));
+        add(p, hone_part_text(f->style == TOOL_OBJECT ? "}" : ""));
     }
     return check(&schema, function, "parameters", e);
 }

@@ -13,6 +13,13 @@
 #include "hone/grammar.h"
 #include "serve/tool_format.h"
 
+/* A part with a text, borrowed; one of literal text (NULL: none); one with children,
+ * borrowed, at most once where it repeats. */
+hone_grammar_part hone_part_of(hone_grammar_part_kind kind, const char *s, size_t len);
+hone_grammar_part hone_part_text(const char *s);
+hone_grammar_part hone_part_group(hone_grammar_part_kind kind,
+                                  const hone_grammar_part *child, size_t n);
+
 /* A tagged argument: its tags and name, its value up to the closing tag. */
 typedef struct tool_argument {
     hone_buf head, schema;

@@ -11,17 +11,8 @@ enum {
     MAX_CALLS = 16 /* of a forced answer, so that it ends */
 };
 
-static hone_grammar_part text_part(const char *s)
-{
-    if (!s) s = "";
-    return (hone_grammar_part){.kind = HONE_PART_TEXT, .text = s, .len = strlen(s)};
-}
-
-#define GROUP(kind_, children)                                                         \
-    {                                                                                  \
-        .kind = HONE_PART_##kind_, .child = (children),                                \
-        .n_child = sizeof(children) / sizeof *(children)                               \
-    }
+#define GROUP(kind, children)                                                          \
+    hone_part_group(HONE_PART_##kind, children, sizeof(children) / sizeof *(children))
 
 /* Reasoning, then `answer`. */
 static bool with_thinking(hone_grammar **out, const tool_grammar *g,
@@ -29,14 +20,12 @@ static bool with_thinking(hone_grammar **out, const tool_grammar *g,
 {
     static const char after[] = "[ \\n]{0,4}";
     const hone_grammar_part inside[] = {
-        {.kind = HONE_PART_UNTIL, .text = THINK_CLOSE, .len = sizeof THINK_CLOSE - 1},
-        {.kind = HONE_PART_REGEX, .text = after, .len = sizeof after - 1}};
-    const hone_grammar_part whole[] = {text_part(THINK_OPEN), GROUP(SEQUENCE, inside)};
+        hone_part_of(HONE_PART_UNTIL, THINK_CLOSE, strlen(THINK_CLOSE)),
+        hone_part_of(HONE_PART_REGEX, after, strlen(after))};
+    const hone_grammar_part whole[] = {hone_part_text(THINK_OPEN),
+                                       GROUP(SEQUENCE, inside)};
     hone_grammar_part first = GROUP(SEQUENCE, inside);
-    if (!g->thinking_open) {
-        first = (hone_grammar_part)GROUP(REPEAT, whole);
-        first.max = 1;
-    }
+    if (!g->thinking_open) first = GROUP(REPEAT, whole);
     const hone_grammar_part both[] = {first, *answer};
     const hone_grammar_part root = GROUP(SEQUENCE, both);
     hone_error err;
@@ -55,16 +44,15 @@ static bool with_calls(hone_grammar **out, const tool_grammar *g,
     const tool_format *f = g->format;
     const char *open = f->open ? f->open : "";
     if (g->marked) open += strlen(f->mark[0]);
-    const hone_grammar_part one[] = {
-        text_part(f->before),
-        {.kind = HONE_PART_CHOICE, .child = choice, .n_child = n},
-        text_part(f->after)};
-    const hone_grammar_part next[] = {text_part(f->between), GROUP(SEQUENCE, one)};
+    const hone_grammar_part one[] = {hone_part_text(f->before),
+                                     hone_part_group(HONE_PART_CHOICE, choice, n),
+                                     hone_part_text(f->after)};
+    const hone_grammar_part next[] = {hone_part_text(f->between), GROUP(SEQUENCE, one)};
     hone_grammar_part more = GROUP(REPEAT, next);
     more.max = MAX_CALLS - 1;
-    if (!g->parallel || f->single) more = text_part("");
-    const hone_grammar_part all[] = {text_part(open), GROUP(SEQUENCE, one), more,
-                                     text_part(f->close)};
+    if (!g->parallel || f->single) more = hone_part_text("");
+    const hone_grammar_part all[] = {hone_part_text(open), GROUP(SEQUENCE, one), more,
+                                     hone_part_text(f->close)};
     const hone_grammar_part calls = GROUP(SEQUENCE, all);
     if (!g->answer) return with_thinking(out, g, &calls, e);
     const hone_grammar_part either[] = {calls, *g->answer};
@@ -85,9 +73,7 @@ bool hone_tool_grammar_new(hone_grammar **out, const tool_grammar *g, api_error 
         if (g->only && strcmp(g->only, hone_tool_name(g->tools, i)) != 0) continue;
         ok = hone_tool_call_parts_init(&tool[n], g->format,
                                        hone_tool_function(g->tools, i), e);
-        choice[n] = (hone_grammar_part){.kind = HONE_PART_SEQUENCE,
-                                        .child = tool[n].part,
-                                        .n_child = tool[n].n_part};
+        choice[n] = hone_part_group(HONE_PART_SEQUENCE, tool[n].part, tool[n].n_part);
         n++;
     }
     ok = ok && with_calls(out, g, choice, n, e);

@@ -1,8 +1,9 @@
 /* tool_schema.c - types by the keywords that name them. */
 #include "serve/tool_schema.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/json.h"
 
 enum {
     MAX_LOOKS = 256 /* at schemas behind $ref, anyOf, ..; past them anything goes */
@@ -10,38 +11,14 @@ enum {
 
 static unsigned types_of(const json_t *root, const json_t *schema, int *left);
 
-/* The next step of a JSON pointer, unescaped into step[cap]; NULL if it is longer. */
-static const char *next_step(const char *p, char *step, size_t cap)
-{
-    size_t n = 0;
-    for (; *p && *p != '/'; p++) {
-        if (n + 1 == cap) return NULL;
-        step[n++] = *p;
-        if (*p != '~' || (p[1] != '0' && p[1] != '1')) continue;
-        step[n - 1] = *++p == '0' ? '~' : '/';
-    }
-    step[n] = 0;
-    return p;
-}
-
 /* The schema that "#/.." means, or NULL. */
 static const json_t *resolve(const json_t *root, const char *ref)
 {
-    char step[256];
-    const json_t *v = root;
-    if (*ref++ != '#') return NULL;
-    while (v && *ref == '/') {
-        ref = next_step(ref + 1, step, sizeof step);
-        if (!ref) return NULL;
-        if (json_is_array(v))
-            v = json_array_get(v, strtoul(step, NULL, 10));
-        else
-            v = json_object_get(v, step);
-    }
-    return *ref ? NULL : v;
+    return ref[0] == '#' && (!ref[1] || ref[1] == '/') ? hone_json_follow(root, ref + 1)
+                                                       : NULL;
 }
 
-unsigned hone_tool_type_of(const json_t *v)
+static unsigned type_of(const json_t *v)
 {
     switch (json_typeof(v)) {
     case JSON_NULL:
@@ -90,9 +67,9 @@ static unsigned by_values(const json_t *schema)
 {
     const json_t *value = json_object_get(schema, "const");
     const json_t *values = json_object_get(schema, "enum");
-    unsigned all = value ? hone_tool_type_of(value) : TOOL_TYPE_ANY, some = 0;
+    unsigned all = value ? type_of(value) : TOOL_TYPE_ANY, some = 0;
     for (size_t i = 0; i < json_array_size(values); i++)
-        some |= hone_tool_type_of(json_array_get(values, i));
+        some |= type_of(json_array_get(values, i));
     return values ? all & some : all;
 }
 

@@ -26,7 +26,5 @@ const json_t *hone_tool_argument(const json_t *parameters, const char *key, size
 /* Types that the schema, a part of `root`, allows; some more where types alone do not
  * decide. */
 unsigned hone_tool_types(const json_t *root, const json_t *schema);
-/* The type of a value. */
-unsigned hone_tool_type_of(const json_t *v);
 
 #endif

@@ -83,7 +83,7 @@ void hone_put_error_anthropic(hone_buf *b, const api_error *e)
 
 /* -- text -------------------------------------------------------------------------- */
 
-static void put_escaped(hone_buf *b, unsigned char c)
+void hone_put_escape(hone_buf *b, unsigned char c)
 {
     static const char *const letters = "\bb\tt\nn\ff\rr\"\"\\\\";
     for (const char *p = letters; *p; p += 2) {
@@ -110,7 +110,7 @@ void hone_put_string(hone_buf *b, const char *s, size_t len)
         }
         hone_buf_append(b, s + from, i - from);
         if (n > 0)
-            put_escaped(b, c);
+            hone_put_escape(b, c);
         else
             hone_buf_append_utf8(b, HONE_UTF8_REPLACEMENT);
         i += n > 0 ? 1 : n < 0 ? (size_t)-n : len - i;

@@ -34,6 +34,8 @@ bool hone_api_fail_status(api_error *e, hone_status s, const char *param,
 void hone_put_error(hone_buf *b, const api_error *e);
 void hone_put_error_anthropic(hone_buf *b, const api_error *e);
 
+/* A character as a JSON string's escape. */
+void hone_put_escape(hone_buf *b, unsigned char c);
 /* A JSON string, quotes included.  What is no UTF-8 becomes U+FFFD. */
 void hone_put_string(hone_buf *b, const char *s, size_t len);
 void hone_put_text(hone_buf *b, const char *s); /* NUL-terminated; NULL is null */

@@ -48,7 +48,23 @@ static void check_reply(const http_exchange *x, const char *want)
 #define M "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]"
 #define F "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]"
 
-/* Reasoning, text in two pieces, a call; then the end. */
+/* An answer of these pieces, then the end. */
+static void play_pieces(const char *const *text, size_t n, hone_finish finish,
+                        size_t prompt_reused)
+{
+    fake_start(0, prompt_reused);
+    for (size_t i = 0; i < n; i++) {
+        fake_piece(0, 0, (int32_t)i + 10, text[i]);
+        fake_loop();
+    }
+    fake_answer(0, 0, finish, NULL, n);
+    fake_end(0, HONE_OK, NULL);
+    fake_loop();
+}
+#define PLAY(text, finish, reused)                                                     \
+    play_pieces(text, sizeof(text) / sizeof *(text), finish, reused)
+
+/* Reasoning, text in two pieces, a call. */
 static void play(hone_finish finish, size_t prompt_reused)
 {
     static const char *const text[] = {"<think>",
@@ -59,14 +75,7 @@ static void play(hone_finish finish, size_t prompt_reused)
                                        "call>{\"name\":\"f\",",
                                        "\"arguments\":{\"x\":",
                                        "1}}</tool_call>"};
-    fake_start(0, prompt_reused);
-    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
-        fake_piece(0, 0, (int32_t)i + 10, text[i]);
-        fake_loop();
-    }
-    fake_answer(0, 0, finish, NULL, 8);
-    fake_end(0, HONE_OK, NULL);
-    fake_loop();
+    PLAY(text, finish, prompt_reused);
 }
 
 #define THINKING "{# <think> <tool_call> tools #}" FAKE_TEMPLATE
@@ -142,14 +151,7 @@ static void chat_streams_tagged_arguments_as_json(void **state)
         "{" M ",\"stream\":true,\"tools\":[{\"type\":\"function\",\"function\":{"
         "\"name\":\"f\",\"parameters\":{\"properties\":{\"s\":{\"type\":\"string\"}}"
         "}}}]}");
-    fake_start(0, 0);
-    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
-        fake_piece(0, 0, (int32_t)i + 10, text[i]);
-        fake_loop();
-    }
-    fake_answer(0, 0, HONE_FINISH_STOP, NULL, 6);
-    fake_end(0, HONE_OK, NULL);
-    fake_loop();
+    PLAY(text, HONE_FINISH_STOP, 0);
 #define ARGS(s)                                                                        \
     CHUNK_OF("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"" s "\"}}]",  \
              "")
