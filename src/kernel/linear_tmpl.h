@@ -61,6 +61,15 @@ VEC_INLINE int factor(traits k)
     return k.full ? VEC_FULL_BIAS : k.zero;
 }
 
+/* Start of the dot of a sub-block, or of its halves in turn. */
+VEC_INLINE vi float_starts(traits k)
+{
+    static const int32_t first_halves[16] = {
+        FLOAT_START, 0, FLOAT_START, 0, FLOAT_START, 0, FLOAT_START, 0,
+        FLOAT_START, 0, FLOAT_START, 0, FLOAT_START, 0, FLOAT_START, 0};
+    return k.by16 ? vi_load(first_halves) : vi_set1(FLOAT_START);
+}
+
 /* Always a whole group: what lies behind a narrower stripe is readable, and not used. */
 VEC_INLINE void column_init(column *c, const stripe *s, size_t t, traits k)
 {
@@ -74,14 +83,18 @@ VEC_INLINE void column_init(column *c, const stripe *s, size_t t, traits k)
     }
     c->q = s->q + t * s->width;
     c->scale = s->scale + t * (s->width / 32);
-    if (factor(k)) vb_store(c->start, vi_sll(m, __builtin_ctz((unsigned)factor(k))));
+    if (factor(k)) {
+        const vi start = vi_sll(m, __builtin_ctz((unsigned)factor(k)));
+        vb_store(c->start, starts_float(k) ? vi_add(start, float_starts(k)) : start);
+    }
     if (k.offset) vf_store(c->sum, vf_sub(vf_zero(), vf_from_i(m)));
 }
 
 /* What the dot of a sub-block (or half of one) begins with. */
 VEC_INLINE vi start_of(const column *c, int i, traits k)
 {
-    return factor(k) ? vi_set1(c->start[i]) : vi_zero();
+    if (factor(k)) return vi_set1(c->start[i]);
+    return starts_float(k) && !(k.by16 && i % 2) ? vi_set1(FLOAT_START) : vi_zero();
 }
 
 VEC_INLINE vi dot(vi acc, vb w, vb x, traits k)
@@ -134,13 +147,14 @@ VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const hone_acts *x, in
                 }
             }
             const vf s0 = k.scale(p, s, 0), s1 = k.by16 ? k.scale(p, s, 1) : s0;
+            const vf back = starts_float(k) ? float_back(s0) : s0;
             for (int c = 0; c < C; c++) {
                 vf t;
                 if (k.by16) {
-                    t = vf_mul(vf_from_i(d[c][0]), s0);
+                    t = scaled(d[c][0], s0, back, k);
                     t = vf_fma(vf_from_i(d[c][1]), s1, t);
                 } else {
-                    t = vf_mul(vf_from_i(vi_add(d[c][0], d[c][1])), s0);
+                    t = scaled(vi_add(d[c][0], d[c][1]), s0, back, k);
                 }
                 if (k.offset) {
                     const int at = k.by16 ? 2 * i : i;
@@ -184,6 +198,7 @@ typedef struct expanded {
     _Alignas(64) unsigned char code[SUBS][8][64];
     _Alignas(64) float scale[SUBS][2][ROWS];
     _Alignas(64) float offset[SUBS][2][ROWS];
+    _Alignas(64) float back[SUBS][ROWS];
 } expanded;
 
 VEC_INLINE void expand(expanded *e, const hone_planes *p, int g, int n_sub, traits k)
@@ -201,6 +216,7 @@ VEC_INLINE void expand(expanded *e, const hone_planes *p, int g, int n_sub, trai
             vf_store(e->scale[i][h], k.scale(p, s, h));
             if (k.offset) vf_store(e->offset[i][h], k.offset(p, s, h));
         }
+        if (starts_float(k)) vf_store(e->back[i], float_back(vf_load(e->scale[i][0])));
     }
 }
 
@@ -251,9 +267,12 @@ VEC_INLINE void tile(float *y, size_t ldy, bool first, const expanded *e,
             tile_dots(d, e, col, i, from, to, at, R, C, k);
             for (int r = 0; r < R; r++) {
                 const vf s = vf_load(e[r].scale[i][h]);
+                const vf back = starts_float(k) ? vf_load(e[r].back[i]) : s;
                 for (int c = 0; c < C; c++) {
-                    const vf f = vf_from_i(d[r * C + c]);
-                    t[r * C + c] = h == 0 ? vf_mul(f, s) : vf_fma(f, s, t[r * C + c]);
+                    const vi dot = d[r * C + c];
+                    vf *sum = &t[r * C + c];
+                    *sum = h == 0 ? scaled(dot, s, back, k)
+                                  : vf_fma(vf_from_i(dot), s, *sum);
                 }
             }
         }

@@ -175,6 +175,29 @@ VEC_INLINE size_t code_bytes(traits k)
     return k.pair == pair_2bit || k.pair == pair_3bit ? 128 : 256;
 }
 
+/* A dot below 2^22 that starts with the bits of the float 1.5 * 2^23 ends as the bits of
+ * that number plus itself.  Scaling takes the start back in the same instruction, which
+ * rounds once, as if the dot had been converted.  Needs a scale whose product with the
+ * start is exact: any but a float of the file. */
+#define FLOAT_START 0x4B400000
+
+VEC_INLINE bool starts_float(traits k)
+{
+    return k.scale != scale_f32;
+}
+
+VEC_INLINE vf float_back(vf scale)
+{
+    return vf_mul(scale, vf_set1(-12582912.0f));
+}
+
+/* dot * scale, where `back` is float_back(scale) if dots start so. */
+VEC_INLINE vf scaled(vi dot, vf scale, vf back, traits k)
+{
+    if (starts_float(k)) return vf_fma(vf_cast(dot), scale, back);
+    return vf_mul(vf_from_i(dot), scale);
+}
+
 /* X(name, pair, scale, offset, zero, full, by16) */
 #define QUANTIZED(X)                                                                   \
     X(Q4_0, pair_4bit, scale_half, NULL, 8, false, false)                              \

@@ -24,6 +24,7 @@ typedef struct expanded {
     _Alignas(64) int8_t code[SUBS][8][64];
     _Alignas(64) float scale[SUBS][ROWS];
     _Alignas(64) float offset[SUBS][ROWS];
+    _Alignas(64) float back[SUBS][ROWS];
 } expanded;
 
 VEC_INLINE void expand(expanded *e, const hone_planes *p, int g, int n_sub, traits k)
@@ -40,6 +41,7 @@ VEC_INLINE void expand(expanded *e, const hone_planes *p, int g, int n_sub, trai
             vb_store(e->code[i][j + 4], vb_sub(hi, zero));
         }
         vf_store(e->scale[i], k.scale(p, s, 0));
+        vf_store(e->back[i], float_back(vf_load(e->scale[i])));
         if (k.offset) vf_store(e->offset[i], k.offset(p, s, 0));
     }
 }
@@ -88,9 +90,13 @@ VEC_INLINE void absorb(vf *acc, int32_t d[ROWS][ROWS], const expanded *e,
 {
     const vf scale = vf_load(e->scale[i]);
     const vf offset = k.offset ? vf_load(e->offset[i]) : scale;
+    const vf back = vf_load(e->back[i]);
+    const vi start = vi_set1(FLOAT_START);
 #pragma GCC unroll 16
     for (int t = 0; t < ROWS; t++) {
-        vf v = vf_mul(vf_from_i(vi_load(d[t])), scale);
+        vi dot = vi_load(d[t]);
+        if (starts_float(k)) dot = vi_add(dot, start);
+        vf v = scaled(dot, scale, back, k);
         if (k.offset) v = vf_fma(offset, vf_set1(x->sum[i][t]), v);
         acc[t] = vf_fma(v, vf_set1(x->scale[i][t]), acc[t]);
     }
