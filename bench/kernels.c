@@ -131,7 +131,7 @@ static void fill_acts(bench *b, int T)
 static void bench_type(bench *b, hone_dtype t)
 {
     hone_panel_layout l;
-    linear_run r = {b, {b->rows, 0, b->n_row, K, t, false}, 0};
+    linear_run r = {b, {b->rows, 0, b->n_row, K, t, false, NULL}, 0};
     const double n = (double)b->n_row;
     if (!b->k->linear[t] || !hone_dtype_row_bytes(t, K, &r.m.row_bytes)) return;
     hone_rng rng;
@@ -146,7 +146,7 @@ static void bench_type(bench *b, hone_dtype t)
     if (b->k->packs && hone_panel_layout_init(&l, t, K)) {
         const double ns = shortest(run_pack, &r);
         printf(" pack %5.2f", n * (double)r.m.row_bytes / ns);
-        r.m = (hone_matrix){b->panels, l.bytes, b->n_row, K, t, true};
+        r.m = (hone_matrix){b->panels, l.bytes, b->n_row, K, t, true, NULL};
     }
     static const int rows[] = {1, 4, 8, 9, 12, 16, 32, 96, 512};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -33,6 +33,9 @@ typedef struct hone_matrix {
     int n_row, n_col; /* N, K; a vector has n_row 1 */
     hone_dtype dtype;
     bool packed; /* data holds panels (panel.h), 64-byte aligned, row_bytes each */
+    /* What the caller most likely asks for after the rows of a call, for kernels that
+     * fetch ahead; NULL: what lies behind these rows. */
+    const void *soon;
 } hone_matrix;
 
 /* What linear kernels read of their input; which one depends on weight type and tier. */

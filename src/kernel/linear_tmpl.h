@@ -22,7 +22,8 @@
 enum {
     GROUP = HONE_ACT_GROUP,
     SUBS = GROUP / 32,         /* sub-blocks of a group */
-    AHEAD = 6144,              /* bytes between what is fetched and what is read */
+    FAR = 20480,               /* bytes ahead that the second-level cache fetches */
+    NEAR = 2048,               /* and the first-level cache */
     GEMV_COLS = VEC_GEMV_COLS, /* columns that share one unpacking: 4 or 8 */
     GEMV_MAX = 8,              /* columns up to which gemv is used */
     CHUNK_PANELS = 4, /* expanded together: columns are prepared once for all */
@@ -104,20 +105,34 @@ VEC_INLINE vi dot(vi acc, vb w, vb x, traits k)
 
 /* -- gemv ------------------------------------------------------------------------- */
 
-/* What will be read a little later of the planes, which follow one another in memory. */
-VEC_INLINE void prefetch_ahead(const hone_planes *p, size_t s, traits k)
+/* The bytes that a thread reads one after another: up to `end`, then from `soon` on. */
+typedef struct route {
+    const unsigned char *end, *soon;
+} route;
+
+VEC_INLINE const unsigned char *route_at(const route *r, const unsigned char *from,
+                                         ptrdiff_t ahead)
 {
-    const unsigned char *code = p->code + s * code_bytes(k) + AHEAD;
-    vec_prefetch(p->d + s * 64 + AHEAD);
+    const unsigned char *at = from + ahead;
+    return at < r->end ? at : r->soon + (at - r->end);
+}
+
+/* What will be read a little later of the planes, which follow one another in memory. */
+VEC_INLINE void prefetch_ahead(const route *r, const hone_planes *p, size_t s, traits k)
+{
+    const unsigned char *code = p->code + s * code_bytes(k);
+    const unsigned char *far = route_at(r, code, FAR), *near = route_at(r, code, NEAR);
+    vec_prefetch_far(route_at(r, p->d + s * 64, FAR));
 #pragma GCC unroll 8
     for (size_t i = 0; i < code_bytes(k); i += HONE_CACHE_LINE) {
-        vec_prefetch(code + i);
+        vec_prefetch_far(far + i);
+        vec_prefetch(near + i);
     }
 }
 
 /* One panel times C <= GEMV_COLS columns from t0 on: acc[c] are 16 results. */
-VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const hone_acts *x, int t0,
-                           int C, traits k)
+VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const route *way,
+                           const hone_acts *x, int t0, int C, traits k)
 {
     for (int c = 0; c < C; c++) {
         acc[c] = vf_zero();
@@ -130,7 +145,7 @@ VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const hone_acts *x, in
         }
         for (int i = 0; i < st.n_sub; i++) {
             const size_t s = (size_t)g * SUBS + (size_t)i;
-            prefetch_ahead(p, s, k);
+            prefetch_ahead(way, p, s, k);
             vi d[GEMV_COLS][2];
             for (int c = 0; c < C; c++) {
                 d[c][0] = start_of(&col[c], k.by16 ? 2 * i : i, k);
@@ -181,10 +196,13 @@ VEC_INLINE void gemv(float *y, size_t ldy, const hone_matrix *w,
                      const hone_panel_layout *l, int n0, int n, const hone_acts *x,
                      int t0, int C, traits k)
 {
+    const int behind = (n0 + n + ROWS - 1) / ROWS;
+    route way = {.end = w->data + (size_t)behind * w->row_bytes, .soon = w->soon};
+    if (!way.soon) way.soon = way.end;
     for (int r = 0; r < n; r += ROWS) {
         const hone_planes p = hone_panel_planes(w, l, (n0 + r) / ROWS);
         vf acc[GEMV_COLS];
-        gemv_panel(acc, &p, x, t0, C, k);
+        gemv_panel(acc, &p, &way, x, t0, C, k);
         for (int c = 0; c < C; c++) {
             store_rows(y + (size_t)c * ldy + (size_t)r, acc[c], n - r);
         }

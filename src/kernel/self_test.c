@@ -123,7 +123,7 @@ static void test_linear(test *t, hone_dtype type)
     t->ref->linear[type](want, N, &m, 0, N, &acts, 0, T);
     if (t->k->packs && hone_panel_layout_init(&l, type, K)) {
         hone_panel_pack(panels, &m, 0);
-        m = (hone_matrix){panels, l.bytes, N, K, type, true};
+        m = (hone_matrix){panels, l.bytes, N, K, type, true, NULL};
     }
     t->k->linear[type](got, N, &m, 0, N, &acts, 0, T);
     double size = 1.0;

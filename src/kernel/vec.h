@@ -42,7 +42,8 @@
  *   vi_dot_full   w = vb_full(s), s any signed bytes; the result then is
  *                 dot(s, x) + VEC_FULL_BIAS * sum(x), whichever is cheapest
  *
- * vec_prefetch(p)  a hint that the line at p is read soon. */
+ * vec_prefetch(p), vec_prefetch_far(p)  hints that the line at p is read soon, for the
+ * first-level and for the second-level cache. */
 #ifndef HONE_KERNEL_VEC_H
 #define HONE_KERNEL_VEC_H
 #endif

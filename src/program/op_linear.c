@@ -114,16 +114,49 @@ static const hone_acts *activations(hone_executor *e, const hone_op *op, int thr
     return &s->acts;
 }
 
-/* Rows n0 .. n0+n-1 of linear i for t step rows from t0 on into a tile, what adapters add
- * and the bias included.  A compact tile: rows of a value can lie a power of two apart,
- * where they would fight for the same lines of the cache. */
-static void linear(const hone_executor *e, float *tile, const hone_op *op, int i,
-                   int n0, int n, const hone_acts *x, int t0, int t)
+/* Where the weights of a chunk of stage 1 begin; NULL behind the last chunk. */
+static const void *chunk_weights(const hone_executor *e, const hone_op *op, int chunk)
 {
-    const hone_matrix *w = hone_pack_get(e->pack, (size_t)(op - e->program->op), i);
+    int panel = chunk * chunk_panels(e, op);
+    for (int i = 0; i < op->n_linear; i++) {
+        if (panel < panels(&op->linear[i])) {
+            const hone_matrix *w =
+                hone_pack_get(e->pack, (size_t)(op - e->program->op), i);
+            return w->data + (size_t)panel * w->row_bytes;
+        }
+        if (op->epilogue == HONE_EPILOGUE_GATE) return NULL;
+        panel -= panels(&op->linear[i]);
+    }
+    return NULL;
+}
+
+/* The weights that the thread which has this chunk most likely reads next: threads take
+ * turns, and go on with the next product. */
+static const void *next_weights(const hone_executor *e, const hone_op *op, int chunk)
+{
+    const hone_op *end = e->program->op + e->program->n_op;
+    int n_chunk[2];
+    chunks(e, op, n_chunk);
+    chunk += hone_pool_n_thread(e->pool);
+    if (chunk < n_chunk[1]) return chunk_weights(e, op, chunk);
+    const hone_op *next = op + 1;
+    while (next < end && next->n_linear == 0) {
+        next++;
+    }
+    return next < end ? chunk_weights(e, next, chunk - n_chunk[1]) : NULL;
+}
+
+/* Rows n0 .. n0+n-1 of linear i for t step rows from t0 on into a tile, what adapters add
+ * and the bias included; `soon` as in hone_matrix.  A compact tile: rows of a value can
+ * lie a power of two apart, where they would fight for the same lines of the cache. */
+static void linear(const hone_executor *e, float *tile, const hone_op *op, int i,
+                   int n0, int n, const void *soon, const hone_acts *x, int t0, int t)
+{
+    hone_matrix w = *hone_pack_get(e->pack, (size_t)(op - e->program->op), i);
     const hone_matrix *bias = &op->linear[i].bias;
     hone_lora_fetch(e, op, i, n0, n, t0, t);
-    e->kernels->linear[w->dtype](tile, HONE_TILE_ROWS, w, n0, n, x, t0, t);
+    w.soon = soon;
+    e->kernels->linear[w.dtype](tile, HONE_TILE_ROWS, &w, n0, n, x, t0, t);
     hone_lora_up(e, op, i, tile, n0, n, t0, t);
     if (!bias->data) return;
     float b[HONE_TILE_ROWS];
@@ -153,7 +186,7 @@ static void finish_row(const hone_executor *e, const hone_op *op, float *y,
 
 /* Panels from .. to-1 of linear i, for all step rows; a gate takes both its linears. */
 static void run_panels(hone_executor *e, const hone_op *op, int i, const hone_acts *x,
-                       int from, int to, float *tile)
+                       int from, int to, const void *soon, float *tile)
 {
     const bool gate = op->epilogue == HONE_EPILOGUE_GATE;
     const bool add = op->epilogue == HONE_EPILOGUE_ADD;
@@ -163,8 +196,15 @@ static void run_panels(hone_executor *e, const hone_op *op, int i, const hone_ac
     float *up = tile + HONE_TILE_ROWS * HONE_TILE_COLS;
     for (int t0 = 0; t0 < n_row; t0 += HONE_TILE_COLS) {
         const int t = n_row - t0 < HONE_TILE_COLS ? n_row - t0 : HONE_TILE_COLS;
-        linear(e, tile, op, i, n0, n, x, t0, t);
-        if (gate) linear(e, up, op, 1, n0, n, x, t0, t);
+        if (gate) {
+            const hone_matrix *w =
+                hone_pack_get(e->pack, (size_t)(op - e->program->op), 1);
+            const void *ups = w->data + (size_t)from * w->row_bytes;
+            linear(e, tile, op, 0, n0, n, ups, x, t0, t);
+            linear(e, up, op, 1, n0, n, soon, x, t0, t);
+        } else {
+            linear(e, tile, op, i, n0, n, soon, x, t0, t);
+        }
         for (int j = 0; j < t; j++) {
             finish_row(e, op, hone_value_row(e, op->out[i], t0 + j) + n0,
                        tile + j * HONE_TILE_ROWS, up + j * HONE_TILE_ROWS,
@@ -200,7 +240,8 @@ static void run(hone_executor *e, const hone_op *op, int stage, int chunk, int t
         const int end = base + panels(&op->linear[i]);
         const int lo = from > base ? from : base;
         const int hi = from + len < end ? from + len : end;
-        if (lo < hi) run_panels(e, op, i, &x, lo - base, hi - base, s->tile);
+        const void *soon = hi == from + len ? next_weights(e, op, chunk) : NULL;
+        if (lo < hi) run_panels(e, op, i, &x, lo - base, hi - base, soon, s->tile);
         if (op->epilogue == HONE_EPILOGUE_GATE) return; /* the pair is one walk */
         base = end;
     }

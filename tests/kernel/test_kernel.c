@@ -131,7 +131,7 @@ static void make_case(linear_case *c, const hone_kernels *k, hone_dtype t, int T
     assert_true(hone_dtype_row_bytes(t, (size_t)K, &row));
     c->weight = malloc((size_t)N * row + 1);
     random_weight(c->weight + 1, (size_t)N * row, t); /* starts unaligned */
-    c->rows = c->m = (hone_matrix){c->weight + 1, row, N, K, t, false};
+    c->rows = c->m = (hone_matrix){c->weight + 1, row, N, K, t, false, NULL};
     if (k->packs) {
         hone_panel_layout l;
         const int n_panel = (N + HONE_PANEL_ROWS - 1) / HONE_PANEL_ROWS;
@@ -140,7 +140,7 @@ static void make_case(linear_case *c, const hone_kernels *k, hone_dtype t, int T
         for (int i = 0; i < n_panel; i++) {
             hone_panel_pack(c->panels + (size_t)i * l.bytes, &c->rows, i);
         }
-        c->m = (hone_matrix){c->panels, l.bytes, N, K, t, true};
+        c->m = (hone_matrix){c->panels, l.bytes, N, K, t, true, NULL};
     }
     c->x = malloc((size_t)(T * K) * sizeof(float));
     c->decoded = malloc((size_t)(N * K) * sizeof(float));
@@ -292,10 +292,10 @@ static void check_extreme(const hone_kernels *k)
         memcpy(w + i, &one, sizeof one);
     }
     _Alignas(64) unsigned char panel[N * K / 32 * BLOCK];
-    hone_matrix m = {w, K / 32 * BLOCK, N, K, HONE_Q8_0, false};
+    hone_matrix m = {w, K / 32 * BLOCK, N, K, HONE_Q8_0, false, NULL};
     if (k->packs) {
         hone_panel_pack(panel, &m, 0);
-        m = (hone_matrix){panel, sizeof panel, N, K, HONE_Q8_0, true};
+        m = (hone_matrix){panel, sizeof panel, N, K, HONE_Q8_0, true, NULL};
     }
     float x[T * K], y[T * N];
     for (int i = 0; i < T * K; i++) {

@@ -343,4 +343,9 @@ VEC_INLINE void vec_prefetch(const void *p)
     _mm_prefetch((const char *)p, _MM_HINT_T0);
 }
 
+VEC_INLINE void vec_prefetch_far(const void *p)
+{
+    _mm_prefetch((const char *)p, _MM_HINT_T1);
+}
+
 #endif
