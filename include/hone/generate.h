@@ -71,6 +71,10 @@ typedef struct hone_logprob {
     float logprob; /* natural logarithm, of the model's own distribution */
 } hone_logprob;
 
+enum {
+    HONE_MAX_MARK = 2
+};
+
 typedef struct hone_generate_options {
     hone_sampling sampling;
     int n_max;               /* tokens at most; -1: up to the context length */
@@ -80,7 +84,10 @@ typedef struct hone_generate_options {
     bool show_special; /* special tokens are part of the text */
     int n_logprob; /* best alternatives reported for each token, 0 .. 64; -1: none */
     int n_min;     /* end tokens are not chosen before so many tokens */
-    hone_grammar *grammar; /* the answer keeps to it; borrowed; NULL: none */
+    hone_grammar *grammar;       /* the answer keeps to it; borrowed; NULL: none */
+    int32_t mark[HONE_MAX_MARK]; /* special tokens that a grammar takes for their text,
+                                    while others are never allowed: [n_mark] */
+    int n_mark;
 } hone_generate_options;
 HONE_API hone_generate_options hone_generate_options_default(void);
 

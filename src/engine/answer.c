@@ -48,6 +48,10 @@ hone_status hone_answer_new(hone_answer **out, const hone_model *m,
         return hone_fail(err, HONE_E_INVALID, "logprobs: expected 0 to %d, found %d",
                          HONE_MAX_LOGPROB, o->n_logprob);
     }
+    if (o->n_mark < 0 || o->n_mark > HONE_MAX_MARK) {
+        return hone_fail(err, HONE_E_INVALID, "marks: expected 0 to %d, found %d",
+                         HONE_MAX_MARK, o->n_mark);
+    }
     hone_answer *a = hone_alloc_zero(1, sizeof *a);
     if (!a) return hone_fail(err, HONE_E_NOMEM, "generate: out of memory");
     a->model = m;
@@ -116,6 +120,30 @@ static void forbid_end(const hone_answer *a, hone_sampler_work *w)
     }
 }
 
+static hone_status grammar_mask(hone_answer *a, hone_sampler_work *w, hone_error *err)
+{
+    HONE_TRY(hone_grammar_mask(a->grammar, a->vocab, w->mask, err));
+    for (int i = 0; i < a->o.n_mark; i++) {
+        const int32_t id = a->o.mark[i];
+        size_t len;
+        const char *bytes = hone_tokenizer_bytes(a->tokenizer, id, &len);
+        if (bytes && hone_grammar_match(a->grammar, bytes, len) == len)
+            w->mask[id / 32] |= (uint32_t)1 << (id % 32);
+    }
+    return HONE_OK;
+}
+
+static hone_status grammar_accept(hone_answer *a, int32_t id, hone_error *err)
+{
+    for (int i = 0; i < a->o.n_mark; i++) {
+        size_t len;
+        if (a->o.mark[i] != id) continue;
+        const char *bytes = hone_tokenizer_bytes(a->tokenizer, id, &len);
+        return hone_grammar_accept_bytes(a->grammar, bytes, len, err);
+    }
+    return hone_grammar_accept(a->grammar, a->vocab, id, err);
+}
+
 /* The tokens that may be chosen, or NULL where all may. */
 static hone_status allowed(hone_answer *a, hone_sampler_work *w, const uint32_t **mask,
                            hone_error *err)
@@ -125,7 +153,7 @@ static hone_status allowed(hone_answer *a, hone_sampler_work *w, const uint32_t 
     *mask = NULL;
     if (!a->grammar && !early) return HONE_OK;
     memset(w->mask, a->grammar ? 0 : 0xff, w->n_word * sizeof *w->mask);
-    if (a->grammar) HONE_TRY(hone_grammar_mask(a->grammar, a->vocab, w->mask, err));
+    if (a->grammar) HONE_TRY(grammar_mask(a, w, err));
     if (early) forbid_end(a, w);
     *mask = w->mask;
     return HONE_OK;
@@ -179,7 +207,7 @@ static hone_status take(hone_answer *a, int32_t id, hone_piece *piece, hone_erro
     forget_shown(a);
     piece->id = id;
     if (a->grammar) {
-        HONE_TRY(hone_grammar_accept(a->grammar, a->vocab, id, err));
+        HONE_TRY(grammar_accept(a, id, err));
     }
     HONE_TRY(hone_tokens_append(&a->tokens, &id, 1, err));
     if (a->detokenizer) {

@@ -27,7 +27,7 @@ typedef struct hone_answer hone_answer;
 
 /* Strings of the options are borrowed for the life of the answer; a grammar is kept alive.
  * vocab is needed with a grammar.  E_INVALID as hone_sampling_check, and for numbers of
- * logprobs. */
+ * logprobs and marks. */
 HONE_MUST_CHECK hone_status hone_answer_new(hone_answer **out, const hone_model *m,
                                             const hone_generate_options *o,
                                             hone_grammar_vocab *vocab, hone_error *err);

@@ -83,33 +83,39 @@ static bool read_choice(tool_grammar *g, bool *none, const json_t *body, api_err
 
 /* -- what the model's marks need --------------------------------------------------- */
 
-static bool is_special(const hone_server *s, const char *mark)
+/* The special token that is spelled so, or -1. */
+static int32_t special_of(const hone_server *s, const char *mark)
 {
     const int32_t id =
         s->tokenizer ? hone_tokenizer_find(s->tokenizer, mark, strlen(mark)) : -1;
-    return id >= 0 && hone_tokenizer_is_special(s->tokenizer, id);
+    return id >= 0 && hone_tokenizer_is_special(s->tokenizer, id) ? id : -1;
 }
 
-/* Marks that are special tokens are part of the text only if all of those are. */
+/* Marks that are special tokens are part of the text only if all of those are; a grammar
+ * allows those of reasoning. */
 static void show_marks(ask *a, const hone_server *s)
 {
-    bool show = false;
-    if (a->split.thinking != SPLIT_NO_THINKING)
-        show = is_special(s, THINK_OPEN) || is_special(s, THINK_CLOSE);
+    hone_generate_options *g = &a->request.generate;
+    const think_format *t = a->split.thinking ? a->split.think : NULL;
+    const char *const around[] = {t ? t->open : "", t ? t->close : ""};
+    for (int i = 0; t && i < 2; i++) {
+        const int32_t id = special_of(s, around[i]);
+        if (id >= 0) g->mark[g->n_mark++] = id;
+    }
+    bool show = g->n_mark > 0;
     const tool_format *f = a->split.format;
     for (int i = 0; f && f->mark[i]; i++)
-        show = show || is_special(s, f->mark[i]);
-    if (show) a->request.generate.show_special = true;
+        show = show || special_of(s, f->mark[i]) >= 0;
+    if (show) g->show_special = true;
 }
 
-static split_thinking thinking_of(const char *chat_template, const char *prompt,
-                                  size_t len)
+static split_thinking thinking_of(const think_format *f, const char *prompt, size_t len)
 {
-    const size_t mark = strlen(THINK_OPEN);
-    if (!chat_template || !strstr(chat_template, "think>")) return SPLIT_NO_THINKING;
+    if (!f) return SPLIT_NO_THINKING;
+    const size_t mark = strlen(f->open);
     while (len && strchr(" \n\t", prompt[len - 1]))
         len--;
-    if (len >= mark && memcmp(prompt + len - mark, THINK_OPEN, mark) == 0)
+    if (len >= mark && memcmp(prompt + len - mark, f->open, mark) == 0)
         return SPLIT_THINKING;
     return SPLIT_MAY_THINK;
 }
@@ -142,7 +148,9 @@ static bool read_prompt(ask *a, const hone_server *s, const json_t *body,
         return false;
     const char *mark = g->format ? g->format->mark[0] : NULL;
     bool ok = hone_ask_encode(&a->prompt[0], s, text, len, 0, e);
-    a->split.thinking = thinking_of(hone_ask_template(s), text, len);
+    g->think = hone_think_format_find(hone_ask_template(s));
+    a->split.think = g->think;
+    a->split.thinking = thinking_of(g->think, text, len);
     if (ok && a->echo) {
         const char *content = json_string_value(hone_field(
             json_array_get(json_object_get(body, "messages"),
@@ -154,12 +162,11 @@ static bool read_prompt(ask *a, const hone_server *s, const json_t *body,
     }
     hone_text_free(text);
     g->thinking_open = a->split.thinking == SPLIT_THINKING;
-    g->thinking_maybe = a->split.thinking == SPLIT_MAY_THINK;
     /* a mark that is a special token cannot be forced: it ends the prompt */
     if (ok && g->required && mark && g->format->open && !g->thinking_open &&
-        is_special(s, mark)) {
+        special_of(s, mark) >= 0) {
         g->marked = true;
-        g->thinking_maybe = false;
+        g->think = NULL;
         a->split.thinking = SPLIT_NO_THINKING;
         ok = hone_ask_encode(&a->prompt[0], s, mark, strlen(mark), 0, e);
     }

@@ -205,6 +205,25 @@ static bool read_message(json_t *list, const json_t *messages, size_t i, bool de
     return true;
 }
 
+/* Reasoning as the first part of the content. */
+static bool move_reasoning(json_t *messages, api_error *e)
+{
+    size_t i;
+    json_t *m;
+    json_array_foreach(messages, i, m)
+    {
+        json_t *reasoning = json_object_get(m, "reasoning_content");
+        if (!json_string_length(reasoning)) continue;
+        json_t *parts =
+            json_pack("[{s:s, s:O}, {s:s, s:O}]", "type", "thinking", "thinking",
+                      reasoning, "type", "text", "text", json_object_get(m, "content"));
+        if (!parts || json_object_set_new(m, "content", parts))
+            return hone_field_no_memory(e);
+        json_object_del(m, "reasoning_content");
+    }
+    return true;
+}
+
 /* -- the conversation -------------------------------------------------------------- */
 
 /* Tools for a template that has no place for them. */
@@ -315,7 +334,10 @@ bool hone_chat_variables(json_t **out, const hone_server *s, const json_t *body,
     json_t *vars = json_pack("{s:o}", "messages", list);
     if (!vars) return hone_field_no_memory(e);
     const tool_format *f = hone_tool_format_find(hone_ask_template(s));
+    const think_format *t = hone_think_format_find(hone_ask_template(s));
     bool ok = read_messages(list, body, declared, e) && read_variables(vars, body, e);
+    if (ok && t && t->part && strstr(hone_ask_template(s), t->part))
+        ok = move_reasoning(list, e);
     if (ok && f->id_length) ok = fit_ids(list, f->id_length, e);
     if (ok && json_array_size(tools)) {
         if (declared)
@@ -364,13 +386,19 @@ static bool mark_last(json_t *vars, api_error *e)
 {
     const json_t *list = json_object_get(vars, "messages");
     json_t *last = json_array_get(list, json_array_size(list) - 1);
-    const json_t *content = json_object_get(last, "content");
+    const char *key = "content";
+    json_t *parts = json_object_get(last, key);
+    if (json_is_array(parts)) { /* behind reasoning: its last part is the text */
+        last = json_array_get(parts, json_array_size(parts) - 1);
+        key = "text";
+    }
+    const json_t *content = json_object_get(last, key);
     hone_buf b;
     hone_buf_init(&b, API_MAX_REPLY);
     hone_buf_append(&b, json_string_value(content), json_string_length(content));
     hone_buf_append_str(&b, CONTINUE_MARK);
     const bool ok =
-        json_object_set_new(last, "content", json_stringn_nocheck(b.data, b.len)) == 0;
+        json_object_set_new(last, key, json_stringn_nocheck(b.data, b.len)) == 0;
     hone_buf_release(&b);
     return ok || hone_field_no_memory(e);
 }

@@ -129,11 +129,11 @@ static bool at_start(answer_split *s, bool final)
     const size_t n = s->in.len - w;
     if (n == 0 && !final) return false;
     if (s->o.thinking == SPLIT_MAY_THINK) {
-        const split_match m = hone_split_begins(p, n, THINK_OPEN);
+        const split_match m = hone_split_begins(p, n, s->o.think->open);
         if (m == SPLIT_MAYBE && !final) return false;
         s->o.thinking = SPLIT_NO_THINKING;
         if (m == SPLIT_YES) {
-            hone_buf_drop(&s->in, w + strlen(THINK_OPEN));
+            hone_buf_drop(&s->in, w + strlen(s->o.think->open));
             s->state = SPLIT_IN_THINKING;
             s->drop_space = true;
             return true;
@@ -154,7 +154,7 @@ static bool at_start(answer_split *s, bool final)
 
 static bool in_thinking(answer_split *s, bool final)
 {
-    static const char *const close[] = {THINK_CLOSE, NULL};
+    const char *const close[] = {s->o.think->close, NULL};
     const char *which;
     if (s->drop_space) {
         hone_buf_drop(&s->in, hone_split_spaces(s->in.data, s->in.len));
@@ -169,7 +169,7 @@ static bool in_thinking(answer_split *s, bool final)
         hone_buf_drop(&s->in, final ? at : n);
         return false;
     }
-    hone_buf_drop(&s->in, at + strlen(THINK_CLOSE));
+    hone_buf_drop(&s->in, at + strlen(which));
     s->state = SPLIT_AT_START;
     s->drop_space = true;
     return true;

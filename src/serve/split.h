@@ -18,6 +18,7 @@
 #define HONE_SERVE_SPLIT_H
 
 #include "serve/json_scan.h"
+#include "serve/think_format.h"
 #include "serve/tool_format.h"
 
 typedef enum split_event {
@@ -32,7 +33,7 @@ typedef void split_fn(void *ctx, split_event event, const char *text, size_t len
 
 typedef enum split_thinking {
     SPLIT_NO_THINKING,
-    SPLIT_MAY_THINK, /* reasoning if the text begins with <think> */
+    SPLIT_MAY_THINK, /* reasoning if the text begins with its mark */
     SPLIT_THINKING   /* the text begins inside of reasoning */
 } split_thinking;
 
@@ -41,6 +42,7 @@ typedef struct split_options {
     const json_t *tools;       /* borrowed; needed with format */
     bool marked;               /* the text begins behind the format's mark */
     split_thinking thinking;
+    const think_format *think; /* needed with thinking */
 } split_options;
 
 /* A call that is being read. */

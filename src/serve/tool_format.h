@@ -77,7 +77,4 @@ enum {
     TOOL_MAX_KEY = 1024 /* tagged: bytes of a parameter's name, with what ends it */
 };
 
-#define THINK_OPEN  "<think>"
-#define THINK_CLOSE "</think>"
-
 #endif

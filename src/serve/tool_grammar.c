@@ -19,18 +19,18 @@ static bool with_thinking(hone_grammar **out, const tool_grammar *g,
                           const hone_grammar_part *answer, api_error *e)
 {
     static const char after[] = "[ \\n]{0,4}";
+    const char *close = g->think ? g->think->close : "";
     const hone_grammar_part inside[] = {
-        hone_part_of(HONE_PART_UNTIL, THINK_CLOSE, strlen(THINK_CLOSE)),
+        hone_part_of(HONE_PART_UNTIL, close, strlen(close)),
         hone_part_of(HONE_PART_REGEX, after, strlen(after))};
-    const hone_grammar_part whole[] = {hone_part_text(THINK_OPEN),
+    const hone_grammar_part whole[] = {hone_part_text(g->think ? g->think->open : ""),
                                        GROUP(SEQUENCE, inside)};
     hone_grammar_part first = GROUP(SEQUENCE, inside);
     if (!g->thinking_open) first = GROUP(REPEAT, whole);
     const hone_grammar_part both[] = {first, *answer};
     const hone_grammar_part root = GROUP(SEQUENCE, both);
     hone_error err;
-    const hone_status s = hone_grammar_from_parts(
-        out, g->thinking_open || g->thinking_maybe ? &root : answer, &err);
+    const hone_status s = hone_grammar_from_parts(out, g->think ? &root : answer, &err);
     if (!s) return true;
     hone_api_fail_status(e, s, g->format ? "tools" : "response_format", &err);
     e->code = e->status == 400 ? "invalid_schema" : e->code;

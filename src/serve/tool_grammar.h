@@ -6,6 +6,7 @@
 #define HONE_SERVE_TOOL_GRAMMAR_H
 
 #include "hone/grammar.h"
+#include "serve/think_format.h"
 #include "serve/tool_format.h"
 
 /* How an answer is bound. */
@@ -16,10 +17,10 @@ typedef struct tool_grammar {
     bool required, parallel;
     bool marked; /* format->open's mark is part of the prompt */
     const hone_grammar_part
-        *answer;         /* what else may stand in place of calls; NULL: only
+        *answer;               /* what else may stand in place of calls; NULL: only
                                         calls */
-    bool thinking_open;  /* the prompt ends inside of reasoning */
-    bool thinking_maybe; /* reasoning may come first */
+    const think_format *think; /* reasoning may come first; NULL: none */
+    bool thinking_open;        /* the prompt ends inside of it */
 } tool_grammar;
 
 /* *out is the caller's.  A schema that cannot be kept, or that the format cannot express,

@@ -120,12 +120,14 @@ static void split(const char *text, size_t len, unsigned how)
         "[{\"function\":{\"name\":\"f\"}},{\"function\":{\"name\":\"fg\","
         "\"parameters\":{\"properties\":{\"s\":{\"type\":\"string\"},\"n\":{\"type\":"
         "\"integer\"},\"m\":{\"type\":[\"string\",\"boolean\",\"null\"]}}}}}]";
+    static const char *const thoughts[] = {"<think>", "[THINK]", "<|START_THINKING|>"};
     const size_t n = sizeof templates / sizeof *templates;
     json_t *tools = json_loads(functions, 0, NULL);
     const split_options o = {.format = hone_tool_format_find(templates[(how & 15) % n]),
                              .tools = tools,
                              .marked = how >> 4 & 1,
-                             .thinking = (split_thinking)((how >> 5) % 3)};
+                             .thinking = (split_thinking)((how >> 5) % 3),
+                             .think = hone_think_format_find(thoughts[(how >> 5) / 3])};
     hone_buf out[3]; /* whole, in pieces, byte by byte */
     const size_t step[] = {len + 1, how % (len + 1) + 1, 1};
     for (int k = 0; k < 3; k++) {

@@ -2,6 +2,7 @@
 #include "fake.h"
 
 #include <jansson.h>
+#include <unistd.h>
 
 /* The reply of a request that is refused at once. */
 static void refused(hone_server *s, const char *path, const char *body, size_t len,
@@ -403,6 +404,87 @@ static void conversations_become_prompts(void **state)
     fake_server_release(&s);
 }
 
+/* Marks of reasoning that the tokenizer has as special tokens. */
+static void special_marks_are_shown_and_allowed(void **state)
+{
+    static const char json[] =
+        "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":1,\"content\":\"[THINK]\","
+        "\"special\":true},{\"id\":2,\"content\":\"[/THINK]\",\"special\":true}],"
+        "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}";
+    static const struct {
+        const char *template;
+        int n_mark;
+    } cases[] = {{"{# [THINK] #}a", 2}, {"{# <think> #}a", 0}, {"a", 0}};
+    char path[] = "/tmp/hone-XXXXXX.json";
+    hone_server s = fake_server(NULL);
+    const int fd = mkstemps(path, 5);
+    hone_tokenizer *tok;
+    hone_error err;
+    (void)state;
+    assert_int_equal(write(fd, json, sizeof json - 1), (int)sizeof json - 1);
+    close(fd);
+    assert_ok(hone_tokenizer_open(&tok, path, &err));
+    unlink(path);
+    s.tokenizer = tok;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        s.options.chat_template = cases[i].template;
+        fake.n_request = 0;
+        http_exchange *x = fake_post(&s, "/v1/chat/completions", "{" M "}");
+        assert_int_equal(fake.n_request, 1);
+        const hone_generate_options *g = &fake.request[0].request.generate;
+        assert_int_equal(g->n_mark, cases[i].n_mark);
+        assert_int_equal(g->show_special, cases[i].n_mark > 0);
+        if (g->n_mark) assert_true(g->mark[0] == 1 && g->mark[1] == 2);
+        finish_all();
+        fake_free(x);
+    }
+    hone_tokenizer_free(tok);
+    fake_server_release(&s);
+}
+
+/* Templates of Mistral take it as a part of the content, others as a field. */
+static void earlier_reasoning_reaches_the_template(void **state)
+{
+    static const char turn[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\","
+        "\"reasoning_content\":\"hm\",\"content\":\"a\"}]";
+    static const char continued[] =
+        ",\"continue_final_message\":true,\"add_generation_prompt\":false}";
+    char body[400];
+    hone_server s = fake_server(
+        "{% for m in messages %}{% if m.content is string %}({{m.content}}){% else "
+        "%}{% "
+        "for p in m.content %}{% if p.type == 'thinking' %}[THINK]{{p.thinking}}"
+        "[/THINK]{% else %}{{p.text}}{% endif %}{% endfor %}{% endif %}"
+        "{{m.reasoning_content}};{% endfor %}");
+    (void)state;
+    snprintf(body, sizeof body, "%s}", turn);
+    check_prompt(&s, "/v1/chat/completions", body, "(q);[THINK]hm[/THINK]a;");
+    snprintf(body, sizeof body, "%s%s", turn, continued);
+    check_prompt(&s, "/v1/chat/completions", body, "(q);[THINK]hm[/THINK]a");
+    check_prompt(
+        &s, "/v1/messages",
+        "{\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{"
+        "\"role\":"
+        "\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"hm\","
+        "\"signature\":\"\"},{\"type\":\"text\",\"text\":\"a\"}]},{\"role\":\"user\","
+        "\"content\":\"r\"}]}",
+        "(q);[THINK]hm[/THINK]a;(r);");
+    check_prompt(
+        &s, "/v1/responses",
+        "{\"input\":[{\"role\":\"user\",\"content\":\"q\"},{\"type\":"
+        "\"reasoning\",\"content\":[{\"type\":\"reasoning_text\",\"text\":"
+        "\"hm\"}]},{\"role\":\"assistant\",\"content\":\"a\"},{\"role\":\"user\","
+        "\"content\":\"r\"}]}",
+        "(q);[THINK]hm[/THINK]a;(r);");
+    s.options.chat_template =
+        "{% for m in messages %}{{m.reasoning_content}}<seed:think>"
+        "{{m.content}};{% endfor %}";
+    snprintf(body, sizeof body, "%s}", turn);
+    check_prompt(&s, "/v1/chat/completions", body, "<seed:think>q;hm<seed:think>a;");
+    fake_server_release(&s);
+}
+
 static void a_template_without_tools_gets_an_instruction(void **state)
 {
     hone_server s =
@@ -531,6 +613,21 @@ static void formats_and_forced_calls_become_grammars(void **state)
                   (const char *[]){"{}", "<think>a</think>\n\n{}", NULL},
                   (const char *[]){"a</think>{}", NULL});
     fake_server_release(&s);
+    s = fake_server("{# tools [TOOL_CALLS] [ARGS] #}{{messages[0].content}}{% if x %}"
+                    "[THINK]{% endif %}");
+    check_grammar(
+        &s, "{" M ",\"response_format\":{\"type\":\"json_object\"}}",
+        (const char *[]){"{}", "[THINK]a</think>[/THINK] {}", NULL},
+        (const char *[]){"<think>a</think>{}", "a[/THINK]{}", "[THINK]a{}", NULL});
+    check_grammar(&s, "{" M ",\"tools\":[" FN "],\"tool_choice\":\"required\"}",
+                  (const char *[]){"[TOOL_CALLS]f[ARGS]{}",
+                                   "[THINK]a[/THINK][TOOL_CALLS]f[ARGS]{}", NULL},
+                  (const char *[]){"[THINK]a[/THINK]b", NULL});
+    s.options.chat_template = "{{messages[0].content}}[THINK]";
+    check_grammar(&s, "{" M ",\"response_format\":{\"type\":\"json_object\"}}",
+                  (const char *[]){"a[/THINK]{}", NULL},
+                  (const char *[]){"{}", "a</think>{}", NULL});
+    fake_server_release(&s);
 }
 
 static void adapters_are_chosen_by_name(void **state)
@@ -582,6 +679,8 @@ int main(void)
         cmocka_unit_test(long_prompts_name_both_numbers),
         cmocka_unit_test(fields_reach_the_scheduler),
         cmocka_unit_test(conversations_become_prompts),
+        cmocka_unit_test(special_marks_are_shown_and_allowed),
+        cmocka_unit_test(earlier_reasoning_reaches_the_template),
         cmocka_unit_test(a_template_without_tools_gets_an_instruction),
         cmocka_unit_test(formats_and_forced_calls_become_grammars),
         cmocka_unit_test(adapters_are_chosen_by_name),

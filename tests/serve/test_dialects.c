@@ -202,6 +202,36 @@ static void chat_whole_says_the_same(void **state)
     fake_server_release(&s);
 }
 
+static void chat_reads_bracket_marks(void **state)
+{
+    static const char *const inside[] = {"hm [/TH", "INK]\n", "[TOOL_CALLS]f",
+                                         "[ARGS]{}"};
+    static const char *const outside[] = {"[THI", "NK]hm", "[/THINK][TOOL", "_CALLS]f",
+                                          "[ARGS]{}"};
+    hone_server s =
+        fake_server("{# [TOOL_CALLS] [ARGS] [THINK] tools #}" FAKE_TEMPLATE);
+    (void)state;
+    for (int open = 0; open < 2; open++) {
+        fake.n_request = 0;
+        if (open)
+            s.options.chat_template =
+                "{# [TOOL_CALLS] [ARGS] tools #}" FAKE_TEMPLATE "[THINK]";
+        http_exchange *x = fake_post(&s, "/v1/chat/completions", "{" M "," F "}");
+        if (open)
+            PLAY(inside, HONE_FINISH_STOP, 0);
+        else
+            PLAY(outside, HONE_FINISH_STOP, 0);
+        static const char want[] =
+            "\"message\":{\"role\":\"assistant\",\"content\":null,\"refusal\":null,"
+            "\"reasoning_content\":\"hm\",\"tool_calls\":[{\"id\":\"call_*\",\"type\":"
+            "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}";
+        const char *got = masked(x);
+        if (!strstr(got, want)) fail_msg("%s\nexpected\n%s", got, want);
+        fake_free(x);
+    }
+    fake_server_release(&s);
+}
+
 static void answers_and_prompts_have_an_index_each(void **state)
 {
     hone_server s = fake_server(FAKE_TEMPLATE);
@@ -794,6 +824,7 @@ int main(void)
         cmocka_unit_test(chat_streams_role_deltas_finish_usage_done),
         cmocka_unit_test(chat_streams_tagged_arguments_as_json),
         cmocka_unit_test(chat_whole_says_the_same),
+        cmocka_unit_test(chat_reads_bracket_marks),
         cmocka_unit_test(answers_and_prompts_have_an_index_each),
         cmocka_unit_test(echo_has_logprobs_of_the_prompt),
         cmocka_unit_test(chat_logprobs_carry_bytes),

@@ -127,9 +127,60 @@ static void reasoning_is_kept_apart(void **state)
         {"b <think>c</think>", "T(b <think>c</think>)"},
         {" \n", "T( \n)"},
     };
+    static const one bracket_open[] = {
+        {"hm [b] [/THIN </think>[/THINK] answer", "R(hm [b] [/THIN </think>)T(answer)"},
+        {"cut off [/THIN", "R(cut off [/THIN)"},
+    };
+    static const one bracket_may[] = {
+        {"[THINK]a[1][/THINK]b [THINK]c", "R(a[1])T(b [THINK]c)"},
+        {" [THINK]\n[/THINK]\n[b] ", "T([b] )"},
+        {"<think>a</think>b", "T(<think>a</think>b)"},
+        {"[THIN", "T([THIN)"},
+    };
+    const think_format *angle = hone_think_format_find("<think>");
+    const think_format *bracket = hone_think_format_find("[THINK]");
     (void)state;
-    CHECK_ALL(((split_options){.thinking = SPLIT_THINKING}), open);
-    CHECK_ALL(((split_options){.thinking = SPLIT_MAY_THINK}), may);
+    CHECK_ALL(((split_options){.thinking = SPLIT_THINKING, .think = angle}), open);
+    CHECK_ALL(((split_options){.thinking = SPLIT_MAY_THINK, .think = angle}), may);
+    CHECK_ALL(((split_options){.thinking = SPLIT_THINKING, .think = bracket}),
+              bracket_open);
+    CHECK_ALL(((split_options){.thinking = SPLIT_MAY_THINK, .think = bracket}),
+              bracket_may);
+}
+
+static void marks_of_reasoning_follow_the_template(void **state)
+{
+    static const char *const cases[][3] = {
+        {"say [THINK]..[/THINK]", "[THINK]", "[/THINK]"},
+        {"set t = '<seed:think>'", "<seed:think>", "</seed:think>"},
+        {"<|START_THINKING|>{{x}}", "<|START_THINKING|>", "<|END_THINKING|>"},
+        {"{{ m.split('</think>')[1] }}", "<think>", "</think>"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const think_format *f = hone_think_format_find(cases[i][0]);
+        assert_non_null(f);
+        assert_string_equal(f->open, cases[i][1]);
+        assert_string_equal(f->close, cases[i][2]);
+    }
+    assert_null(hone_think_format_find("I think, <|think|>"));
+    assert_null(hone_think_format_find(NULL));
+}
+
+static void calls_come_behind_reasoning(void **state)
+{
+    static const one cases[] = {
+        {"[THINK]hm [TOOL_CALLS]f[ARGS]{}[/THINK]\n[TOOL_CALLS]f[ARGS]{\"a\": 1}",
+         "R(hm [TOOL_CALLS]f[ARGS]{})C(f|{\"a\": 1})"},
+        {"[THINK]hm[/THINK]So: [TOOL_CALLS]f[ARGS]{}", "R(hm)T(So:)C(f|{})"},
+        {"[TOOL_CALLS]f[ARGS]{}", "C(f|{})"},
+    };
+    static const char template[] = "[THINK] [TOOL_CALLS] [ARGS]";
+    (void)state;
+    CHECK_ALL(((split_options){.format = hone_tool_format_find(template),
+                               .thinking = SPLIT_MAY_THINK,
+                               .think = hone_think_format_find(template)}),
+              cases);
 }
 
 static void hermes_calls_are_found_anywhere(void **state)
@@ -358,6 +409,7 @@ static void tagged_arguments_become_one_object(void **state)
     split_options o = {.format = hone_tool_format_find(TAGGED)};
     CHECK_ALL(o, cases);
     o.thinking = SPLIT_THINKING;
+    o.think = hone_think_format_find("<think>");
     CHECK_ALL(o, think);
     o = (split_options){.format = hone_tool_format_find("<seed:tool_call> " TAGGED)};
     CHECK_ALL(o, seed);
@@ -437,6 +489,7 @@ static void generic_calls_may_be_fenced_or_listed(void **state)
     split_options o = {.format = hone_tool_format_find(NULL)};
     CHECK_ALL(o, cases);
     o.thinking = SPLIT_MAY_THINK;
+    o.think = hone_think_format_find("<think>");
     CHECK_ALL(o, think);
 }
 
@@ -492,6 +545,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_text_is_left_alone),
         cmocka_unit_test(reasoning_is_kept_apart),
+        cmocka_unit_test(marks_of_reasoning_follow_the_template),
+        cmocka_unit_test(calls_come_behind_reasoning),
         cmocka_unit_test(hermes_calls_are_found_anywhere),
         cmocka_unit_test(mistral_calls_stand_in_an_array),
         cmocka_unit_test(objects_stand_in_tags_of_many_names),
