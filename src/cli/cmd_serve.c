@@ -200,12 +200,23 @@ static void close_all(opened *o)
 static hone_server *volatile serving;
 static volatile sig_atomic_t n_signal;
 
-/* The first drains, the second ends answers, the third does not wait for a step. */
+/* The first drains, the second ends answers, the third does not wait for a step; without
+ * a server yet there is nothing to wait for. */
 static void on_signal(int number)
 {
     n_signal = n_signal + 1;
     if (n_signal > 2 || !serving) _Exit(128 + number);
     hone_server_stop(serving);
+}
+
+/* Before anything is loaded: the first process of a container has no other handler, and
+ * would wait for a SIGTERM that is lost. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
 }
 
 static void print_line(void *ctx, const char *line)
@@ -273,11 +284,7 @@ static int serve(const args *a, const opened *o)
     hone_server *server = NULL;
     const hone_server_options options = server_options(a, o);
     if (hone_server_new(&server, o->model, &options, &err)) return cli_fail(&err);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
     serving = server;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
     warn_if_open(a, o);
     fprintf(stderr, "hone: serving on %s\n", hone_server_url(server));
     hone_server_run(server);
@@ -334,6 +341,7 @@ static int run(const cli_command *self, int argc, char **argv)
     args a = {.port = DEFAULT_PORT};
     opened o = {0};
     const char *model;
+    catch_signals();
     int status = read_options(self, &a, &o, argc, argv, &model);
     if (status == CLI_GO)
         status = open_all(&o, &a, model, &err) ? cli_fail(&err) : serve(&a, &o);
