@@ -21,7 +21,8 @@ enum {
 static const char tokenizer_json[] =
     "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":0,\"content\":\"[THINK]\","
     "\"special\":true},{\"id\":1,\"content\":\"[/THINK]\",\"special\":true},{\"id\":2,"
-    "\"content\":\"</s>\",\"special\":true},{\"id\":3,\"content\":\"[INST]\",\"special\":"
+    "\"content\":\"</"
+    "s>\",\"special\":true},{\"id\":3,\"content\":\"[INST]\",\"special\":"
     "true}],\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
     "\"trim_offsets\":true,\"use_regex\":true},\"decoder\":{\"type\":\"ByteLevel\"},"
     "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":4,\"b\":5,\"[\":6},\"merges\":[]}}";
@@ -58,7 +59,10 @@ static hone_model *open_model(void)
 /* "a", behind reasoning or not. */
 static hone_grammar *reasoning_then_a(void)
 {
-#define PART(k, t) {.kind = HONE_PART_##k, .text = (t), .len = sizeof(t) - 1}
+#define PART(k, t)                                                                     \
+    {                                                                                  \
+        .kind = HONE_PART_##k, .text = (t), .len = sizeof(t) - 1                       \
+    }
     const hone_grammar_part think[] = {PART(TEXT, "[THINK]"), PART(UNTIL, "[/THINK]")};
     const hone_grammar_part all[] = {
         {.kind = HONE_PART_REPEAT, .child = think, .n_child = 2, .max = 1},
