@@ -16,14 +16,13 @@
  * are the same bits for any tile, any number of rows and any tier. */
 #include "base/mem.h"
 #include "base/status.h"
+#include "kernel/fetch_tmpl.h"
 #include "kernel/kernel_tiers.h"
 #include "kernel/unpack_tmpl.h"
 
 enum {
     GROUP = HONE_ACT_GROUP,
     SUBS = GROUP / 32,         /* sub-blocks of a group */
-    FAR = 20480,               /* bytes ahead that the second-level cache fetches */
-    NEAR = 2048,               /* and the first-level cache */
     GEMV_COLS = VEC_GEMV_COLS, /* columns that share one unpacking: 4 or 8 */
     GEMV_MAX = 8,              /* columns up to which gemv is used */
     CHUNK_PANELS = 4, /* expanded together: columns are prepared once for all */
@@ -104,31 +103,6 @@ VEC_INLINE vi dot(vi acc, vb w, vb x, traits k)
 }
 
 /* -- gemv ------------------------------------------------------------------------- */
-
-/* The bytes that a thread reads one after another: up to `end`, then from `soon` on. */
-typedef struct route {
-    const unsigned char *end, *soon;
-} route;
-
-VEC_INLINE const unsigned char *route_at(const route *r, const unsigned char *from,
-                                         ptrdiff_t ahead)
-{
-    const unsigned char *at = from + ahead;
-    return at < r->end ? at : r->soon + (at - r->end);
-}
-
-/* What will be read a little later of the planes, which follow one another in memory. */
-VEC_INLINE void prefetch_ahead(const route *r, const hone_planes *p, size_t s, traits k)
-{
-    const unsigned char *code = p->code + s * code_bytes(k);
-    const unsigned char *far = route_at(r, code, FAR), *near = route_at(r, code, NEAR);
-    vec_prefetch_far(route_at(r, p->d + s * 64, FAR));
-#pragma GCC unroll 8
-    for (size_t i = 0; i < code_bytes(k); i += HONE_CACHE_LINE) {
-        vec_prefetch_far(far + i);
-        vec_prefetch(near + i);
-    }
-}
 
 /* One panel times C <= GEMV_COLS columns from t0 on: acc[c] are 16 results. */
 VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const route *way,
@@ -263,9 +237,11 @@ VEC_INLINE void tile_dots(vi *d, const expanded *e, const column *col, int i, in
 }
 
 /* R panels by C columns, constants, over one group; each column's sums are ldy apart in
- * y, and the first group begins them. */
+ * y, and the first group begins them.  f: what is fetched meanwhile for each panel, or
+ * NULL. */
 VEC_INLINE void tile(float *y, size_t ldy, bool first, const expanded *e,
-                     const column *col, int n_sub, int R, int C, traits k)
+                     const fetch *f, const column *col, int n_sub, int R, int C,
+                     traits k)
 {
     vf acc[VEC_TILE_PANELS * VEC_TILE_COLS];
     for (int c = 0; c < C; c++) {
@@ -278,6 +254,9 @@ VEC_INLINE void tile(float *y, size_t ldy, bool first, const expanded *e,
         vi d[VEC_TILE_PANELS * VEC_TILE_COLS];
         vf t[VEC_TILE_PANELS * VEC_TILE_COLS];
         const int halves = k.by16 ? 2 : 1;
+        for (int r = 0; f && r < R; r++) {
+            fetch_piece(&f[r], i);
+        }
 #pragma GCC unroll 2
         for (int h = 0; h < halves; h++) {
             const int at = k.by16 ? 2 * i + h : i;
@@ -319,20 +298,23 @@ VEC_INLINE void tile(float *y, size_t ldy, bool first, const expanded *e,
 
 /* All panels of a chunk by C columns, a constant. */
 VEC_INLINE void tile_panels(float *y, size_t ldy, bool first, const expanded *e,
-                            const column *col, int n_sub, int n_panel, int C, traits k)
+                            const fetch *f, const column *col, int n_sub, int n_panel,
+                            int C, traits k)
 {
     int r = 0;
     for (; r + VEC_TILE_PANELS <= n_panel; r += VEC_TILE_PANELS) {
-        tile(y + r * ROWS, ldy, first, e + r, col, n_sub, VEC_TILE_PANELS, C, k);
+        tile(y + r * ROWS, ldy, first, e + r, f ? f + r : NULL, col, n_sub,
+             VEC_TILE_PANELS, C, k);
     }
     for (; r < n_panel; r++) {
-        tile(y + r * ROWS, ldy, first, e + r, col, n_sub, 1, C, k);
+        tile(y + r * ROWS, ldy, first, e + r, f ? f + r : NULL, col, n_sub, 1, C, k);
     }
 }
 
 /* One group of all panels of a chunk by t columns. */
 VEC_INLINE void gemm_group(float *y, size_t ldy, bool first, const expanded *e,
-                           const stripe *s, int n_panel, int t, traits k)
+                           const fetch *f, const stripe *s, int n_panel, int t,
+                           traits k)
 {
     const int most = k.by16 ? VEC_TILE_COLS_16 : VEC_TILE_COLS;
     column col[VEC_TILE_COLS];
@@ -343,11 +325,12 @@ VEC_INLINE void gemm_group(float *y, size_t ldy, bool first, const expanded *e,
         }
         float *at = y + (size_t)c * ldy;
         if (n == most) {
-            tile_panels(at, ldy, first, e, col, s->n_sub, n_panel, most, k);
+            tile_panels(at, ldy, first, e, c ? NULL : f, col, s->n_sub, n_panel, most,
+                        k);
         } else {
             for (int i = 0; i < n; i++) {
-                tile_panels(at + (size_t)i * ldy, ldy, first, e, col + i, s->n_sub,
-                            n_panel, 1, k);
+                tile_panels(at + (size_t)i * ldy, ldy, first, e, NULL, col + i,
+                            s->n_sub, n_panel, 1, k);
             }
         }
         c += n;
@@ -360,13 +343,15 @@ VEC_INLINE void gemm(float *y, size_t ldy, const hone_matrix *w,
                      const hone_acts *x, int t0, int t, traits k)
 {
     expanded e[CHUNK_PANELS];
+    fetch f[CHUNK_PANELS];
     for (int g = 0; g < hone_acts_n_group(x); g++) {
         const stripe s = stripe_at(x, t0, g);
         for (int r = 0; r < n_panel; r++) {
             const hone_planes p = hone_panel_planes(w, l, n0 / ROWS + r);
+            fetch_init(&f[r], w, l, n0 / ROWS + r, r, g, hone_acts_n_group(x));
             expand(&e[r], &p, g, s.n_sub, k);
         }
-        gemm_group(y, ldy, g == 0, e, &s, n_panel, t, k);
+        gemm_group(y, ldy, g == 0, e, f, &s, n_panel, t, k);
     }
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "kernel/fetch_tmpl.h"
 #include "kernel/kernel_tiers.h"
 #include "kernel/unpack_tmpl.h"
 #include "kernel/x86/amx_tiles.h"
@@ -103,9 +104,9 @@ VEC_INLINE void absorb(vf *acc, int32_t d[ROWS][ROWS], const expanded *e,
 }
 
 /* One panel by 16 activation rows over one group; sums [n, 16] begin with y unless
- * `first`, and n of them are kept. */
+ * `first`, and n of them are kept.  f: what is fetched meanwhile, or NULL. */
 VEC_INLINE void tile(float *y, size_t ldy, int n, int m, bool first, const expanded *e,
-                     const rows16 *x, int n_sub, traits k)
+                     const fetch *f, const rows16 *x, int n_sub, traits k)
 {
     _Alignas(64) int32_t d[2][ROWS][ROWS];
     vf acc[ROWS];
@@ -116,6 +117,7 @@ VEC_INLINE void tile(float *y, size_t ldy, int n, int m, bool first, const expan
     products(d[0], e, x, 0);
     for (int i = 0; i < n_sub; i++) {
         if (i + 1 < n_sub) products(d[(i + 1) & 1], e, x, i + 1);
+        if (f) fetch_piece(f, i);
         absorb(acc, d[i & 1], e, x, i, k);
     }
 #pragma GCC unroll 16
@@ -135,13 +137,17 @@ VEC_INLINE void gemm(float *y, size_t ldy, const hone_matrix *w, int n0, int n,
     HONE_ASSERT(fits && n0 % ROWS == 0);
     amx_begin(32, 8);
     expanded e[PANELS];
+    fetch f[PANELS];
     rows16 rows;
     for (int r0 = 0; r0 < n; r0 += PANELS * ROWS) {
         const int here = n - r0 < PANELS * ROWS ? n - r0 : PANELS * ROWS;
         for (int g = 0; g < hone_acts_n_group(x); g++) {
             const int n_sub = hone_acts_width(x, g) / 32;
             for (int r = 0; r < here; r += ROWS) {
-                const hone_planes p = hone_panel_planes(w, &l, (n0 + r0 + r) / ROWS);
+                const int panel = (n0 + r0 + r) / ROWS;
+                const hone_planes p = hone_panel_planes(w, &l, panel);
+                fetch_init(&f[r / ROWS], w, &l, panel, r / ROWS, g,
+                           hone_acts_n_group(x));
                 expand(&e[r / ROWS], &p, g, n_sub, k);
             }
             for (int c = 0; c < t; c += ROWS) {
@@ -149,8 +155,8 @@ VEC_INLINE void gemm(float *y, size_t ldy, const hone_matrix *w, int n0, int n,
                 rows_init(&rows, x, t0 + c, g, some, k);
                 for (int r = 0; r < here; r += ROWS) {
                     tile(y + (size_t)c * ldy + (size_t)(r0 + r), ldy, some,
-                         here - r < ROWS ? here - r : ROWS, g == 0, &e[r / ROWS], &rows,
-                         n_sub, k);
+                         here - r < ROWS ? here - r : ROWS, g == 0, &e[r / ROWS],
+                         c ? NULL : &f[r / ROWS], &rows, n_sub, k);
                 }
             }
         }
