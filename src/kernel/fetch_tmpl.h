@@ -12,7 +12,7 @@
 enum {
     FETCH_FAR = 20480, /* bytes ahead that the second-level cache fetches */
     FETCH_NEAR = 2048, /* and the first-level cache */
-    FETCH_GROUPS = 2   /* groups of columns ahead, where panels are expanded in groups */
+    FETCH_GROUPS = 2 /* groups of columns ahead, where panels are expanded in groups */
 };
 
 /* The bytes that a thread reads one after another: up to `end`, then from `soon` on. */
@@ -31,7 +31,8 @@ VEC_INLINE const unsigned char *route_at(const route *r, const unsigned char *fr
 VEC_INLINE void prefetch_ahead(const route *r, const hone_planes *p, size_t s, traits k)
 {
     const unsigned char *code = p->code + s * code_bytes(k);
-    const unsigned char *far = route_at(r, code, FETCH_FAR), *near = route_at(r, code, FETCH_NEAR);
+    const unsigned char *far = route_at(r, code, FETCH_FAR),
+                        *near = route_at(r, code, FETCH_NEAR);
     vec_prefetch_far(route_at(r, p->d + s * 64, FETCH_FAR));
 #pragma GCC unroll 8
     for (size_t i = 0; i < code_bytes(k); i += HONE_CACHE_LINE) {
