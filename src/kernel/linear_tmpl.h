@@ -136,7 +136,7 @@ VEC_INLINE void gemv_panel(vf *acc, const hone_planes *p, const route *way,
                 }
             }
             const vf s0 = k.scale(p, s, 0), s1 = k.by16 ? k.scale(p, s, 1) : s0;
-            const vf back = starts_float(k) ? float_back(s0) : s0;
+            const vf back = float_back(s0);
             for (int c = 0; c < C; c++) {
                 vf t;
                 if (k.by16) {
@@ -208,7 +208,7 @@ VEC_INLINE void expand(expanded *e, const hone_planes *p, int g, int n_sub, trai
             vf_store(e->scale[i][h], k.scale(p, s, h));
             if (k.offset) vf_store(e->offset[i][h], k.offset(p, s, h));
         }
-        if (starts_float(k)) vf_store(e->back[i], float_back(vf_load(e->scale[i][0])));
+        vf_store(e->back[i], float_back(vf_load(e->scale[i][0])));
     }
 }
 
@@ -264,7 +264,7 @@ VEC_INLINE void tile(float *y, size_t ldy, bool first, const expanded *e,
             tile_dots(d, e, col, i, from, to, at, R, C, k);
             for (int r = 0; r < R; r++) {
                 const vf s = vf_load(e[r].scale[i][h]);
-                const vf back = starts_float(k) ? vf_load(e[r].back[i]) : s;
+                const vf back = vf_load(e[r].back[i]);
                 for (int c = 0; c < C; c++) {
                     const vi dot = d[r * C + c];
                     vf *sum = &t[r * C + c];

@@ -188,7 +188,7 @@ VEC_INLINE bool starts_float(traits k)
 
 VEC_INLINE vf float_back(vf scale)
 {
-    return vf_mul(scale, vf_set1(-12582912.0f));
+    return vf_mul(scale, vf_set1(-0x1.8p23f));
 }
 
 /* dot * scale, where `back` is float_back(scale) if dots start so. */

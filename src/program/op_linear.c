@@ -114,16 +114,22 @@ static const hone_acts *activations(hone_executor *e, const hone_op *op, int thr
     return &s->acts;
 }
 
+static const hone_matrix *weight(const hone_executor *e, const hone_op *op, int i)
+{
+    return hone_pack_get(e->pack, (size_t)(op - e->program->op), i);
+}
+
+static const void *panel_at(const hone_matrix *w, int panel)
+{
+    return w->data + (size_t)panel * w->row_bytes;
+}
+
 /* Where the weights of a chunk of stage 1 begin; NULL behind the last chunk. */
 static const void *chunk_weights(const hone_executor *e, const hone_op *op, int chunk)
 {
     int panel = chunk * chunk_panels(e, op);
     for (int i = 0; i < op->n_linear; i++) {
-        if (panel < panels(&op->linear[i])) {
-            const hone_matrix *w =
-                hone_pack_get(e->pack, (size_t)(op - e->program->op), i);
-            return w->data + (size_t)panel * w->row_bytes;
-        }
+        if (panel < panels(&op->linear[i])) return panel_at(weight(e, op, i), panel);
         if (op->epilogue == HONE_EPILOGUE_GATE) return NULL;
         panel -= panels(&op->linear[i]);
     }
@@ -152,7 +158,7 @@ static const void *next_weights(const hone_executor *e, const hone_op *op, int c
 static void linear(const hone_executor *e, float *tile, const hone_op *op, int i,
                    int n0, int n, const void *soon, const hone_acts *x, int t0, int t)
 {
-    hone_matrix w = *hone_pack_get(e->pack, (size_t)(op - e->program->op), i);
+    hone_matrix w = *weight(e, op, i);
     const hone_matrix *bias = &op->linear[i].bias;
     hone_lora_fetch(e, op, i, n0, n, t0, t);
     w.soon = soon;
@@ -196,15 +202,9 @@ static void run_panels(hone_executor *e, const hone_op *op, int i, const hone_ac
     float *up = tile + HONE_TILE_ROWS * HONE_TILE_COLS;
     for (int t0 = 0; t0 < n_row; t0 += HONE_TILE_COLS) {
         const int t = n_row - t0 < HONE_TILE_COLS ? n_row - t0 : HONE_TILE_COLS;
-        if (gate) {
-            const hone_matrix *w =
-                hone_pack_get(e->pack, (size_t)(op - e->program->op), 1);
-            const void *ups = w->data + (size_t)from * w->row_bytes;
-            linear(e, tile, op, 0, n0, n, ups, x, t0, t);
-            linear(e, up, op, 1, n0, n, soon, x, t0, t);
-        } else {
-            linear(e, tile, op, i, n0, n, soon, x, t0, t);
-        }
+        linear(e, tile, op, i, n0, n, gate ? panel_at(weight(e, op, 1), from) : soon, x,
+               t0, t);
+        if (gate) linear(e, up, op, 1, n0, n, soon, x, t0, t);
         for (int j = 0; j < t; j++) {
             finish_row(e, op, hone_value_row(e, op->out[i], t0 + j) + n0,
                        tile + j * HONE_TILE_ROWS, up + j * HONE_TILE_ROWS,
@@ -235,13 +235,13 @@ static void run(hone_executor *e, const hone_op *op, int stage, int chunk, int t
     x.K = K;
     x.T = n_row;
     const int len = chunk_panels(e, op), from = chunk * len;
+    const void *next = next_weights(e, op, chunk);
     int base = 0;
     for (int i = 0; i < op->n_linear; i++) {
         const int end = base + panels(&op->linear[i]);
         const int lo = from > base ? from : base;
         const int hi = from + len < end ? from + len : end;
-        const void *soon = hi == from + len ? next_weights(e, op, chunk) : NULL;
-        if (lo < hi) run_panels(e, op, i, &x, lo - base, hi - base, soon, s->tile);
+        if (lo < hi) run_panels(e, op, i, &x, lo - base, hi - base, next, s->tile);
         if (op->epilogue == HONE_EPILOGUE_GATE) return; /* the pair is one walk */
         base = end;
     }
