@@ -12,7 +12,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,13 +19,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cores.h"
+#include "base/machine.h"
 #include "base/mem.h"
 
 enum {
-    SLOTS = 4096,      /* longer walks are cut into pieces */
-    SPIN_STAGE = 3000, /* pauses before a waiter inside a walk yields */
-    SPIN_IDLE = 10000, /* pauses before an idle thread sleeps */
-    YIELDS = 2
+    SLOTS = 4096,     /* longer walks are cut into pieces */
+    SPIN_WALK = 1000, /* pauses before a waiter inside a walk sleeps */
+    SPIN_IDLE = 3000, /* pauses before an idle thread sleeps */
+    SPIN_CROWD = 50   /* either, where threads are more than cores */
 };
 
 typedef struct slot {
@@ -35,11 +36,19 @@ typedef struct slot {
     _Atomic int n_chunk;
 } slot;
 
+/* A thread of the pool, as the others see it. */
+typedef struct member {
+    _Alignas(HONE_CACHE_LINE) _Atomic uint64_t holds; /* place of its chunk, or 0 */
+    _Atomic int id;                                   /* of the system; 0: not yet */
+    _Atomic bool going;                               /* to another core */
+} member;
+
 struct hone_pool {
     _Alignas(HONE_CACHE_LINE) _Atomic uint32_t generation; /* futex word of the idle */
     _Atomic int n_idle;                             /* threads asleep on generation */
     _Alignas(HONE_CACHE_LINE) _Atomic int n_asleep; /* threads asleep on some slot */
     _Atomic bool stop;
+    atomic_flag looking; /* somebody looks for a thread without a core */
     /* of the current walk; written only while no chunk is open */
     _Atomic(hone_stage_fn *) run;
     _Atomic(void *) ctx;
@@ -47,7 +56,9 @@ struct hone_pool {
     _Atomic int stage_base;
 
     int n_thread;
-    slot *slots; /* [SLOTS] */
+    bool crowded;    /* more threads than this process may have cores */
+    slot *slots;     /* [SLOTS] */
+    member *members; /* [n_thread] */
     pthread_t *threads;
     int n_started;
 };
@@ -81,18 +92,51 @@ static bool is_current(hone_pool *p, uint32_t generation)
     return atomic_load_explicit(&p->generation, memory_order_acquire) == generation;
 }
 
-/* Wait until all chunks of the slot are finished; false if the walk is over. */
-static bool wait_stage(hone_pool *p, slot *s, uint32_t generation)
+/* Name of a stage of a walk, not 0. */
+static uint64_t place(uint32_t generation, int stage)
 {
+    return (uint64_t)generation << 32 | (uint32_t)(stage + 1);
+}
+
+/* Trade cores with a thread that others wait for and that lost its core: one with a
+ * chunk of the place `waited`, or the caller of walks if that is 0. */
+static void help(hone_pool *p, member *self, uint64_t waited)
+{
+    const int n = waited ? p->n_thread : 1;
+    int core = -1;
+    if (p->crowded || atomic_flag_test_and_set(&p->looking)) return;
+    for (int i = 0; i < n && core < 0; i++) {
+        member *m = &p->members[i];
+        const int id = atomic_load(&m->id);
+        int its;
+        if (m != self && id && atomic_load(&m->holds) == waited &&
+            hone_thread_lacks_core(id, &its) && atomic_load(&m->holds) == waited &&
+            hone_thread_bring(id, atomic_load(&m->going))) {
+            core = its;
+        }
+    }
+    if (core >= 0) atomic_store(&self->going, true);
+    atomic_flag_clear(&p->looking);
+    if (core < 0) return;
+    hone_thread_go(core);
+    atomic_store(&self->going, false);
+}
+
+/* Wait until all chunks of the slot, at the place `here`, are finished; false if the walk
+ * is over. */
+static bool wait_stage(hone_pool *p, member *self, slot *s, uint64_t here)
+{
+    const int spin = p->crowded ? SPIN_CROWD : SPIN_WALK;
+    const uint32_t generation = (uint32_t)(here >> 32);
     for (int i = 0;; i++) {
         /* pairs with the release in finish_chunk: what the chunks wrote is visible */
         const uint32_t left = atomic_load_explicit(&s->left, memory_order_acquire);
         if (!is_current(p, generation)) return false;
         if (left == 0) return true;
-        if (i < SPIN_STAGE) {
+        if (i < spin) {
             relax();
-        } else if (i < SPIN_STAGE + YIELDS) {
-            sched_yield();
+        } else if (i == spin) {
+            help(p, self, here);
         } else {
             /* The order "announce, then look" faces "finish, then look for sleepers" in
              * finish_chunk; both are sequentially consistent, so one sees the other. */
@@ -117,8 +161,11 @@ static void walk(hone_pool *p, int thread, uint32_t generation)
     const int n_stage = atomic_load_explicit(&p->n_stage, memory_order_relaxed);
     const int base = atomic_load_explicit(&p->stage_base, memory_order_relaxed);
 
+    member *self = &p->members[thread];
+
     for (int stage = 0; stage < n_stage; stage++) {
         slot *s = &p->slots[stage];
+        const uint64_t here = place(generation, stage);
         uint64_t v = atomic_load_explicit(&s->next, memory_order_acquire);
         while (v >> 32 == generation && (uint32_t)v > 0) {
             if (!atomic_compare_exchange_weak_explicit(
@@ -126,11 +173,13 @@ static void walk(hone_pool *p, int thread, uint32_t generation)
                 continue;
             }
             const int n = atomic_load_explicit(&s->n_chunk, memory_order_relaxed);
+            atomic_store_explicit(&self->holds, here, memory_order_release);
             run(ctx, base + stage, n - (int)(uint32_t)v, thread);
+            atomic_store_explicit(&self->holds, 0, memory_order_release);
             finish_chunk(p, s);
             v = atomic_load_explicit(&s->next, memory_order_acquire);
         }
-        if (v >> 32 != generation || !wait_stage(p, s, generation)) return;
+        if (v >> 32 != generation || !wait_stage(p, self, s, here)) return;
     }
 }
 
@@ -141,14 +190,20 @@ static void *thread_main(void *arg)
     const int thread = st->thread;
     hone_free(arg);
 
+    const int spin = p->crowded ? SPIN_CROWD : SPIN_IDLE;
+    atomic_store(&p->members[thread].id, hone_thread_id());
     uint32_t seen = 0;
     for (;;) {
         uint32_t g;
         for (int i = 0;; i++) {
             g = atomic_load_explicit(&p->generation, memory_order_acquire);
             if (g != seen) break;
-            if (i < SPIN_IDLE) {
+            if (i < spin) {
                 relax();
+                continue;
+            }
+            if (i == spin) {
+                help(p, &p->members[thread], 0);
                 continue;
             }
             atomic_fetch_add(&p->n_idle, 1); /* pairs with the load in begin_walk */
@@ -171,6 +226,7 @@ static void begin_walk(hone_pool *p, uint32_t generation)
 void hone_pool_walk(hone_pool *p, const int *n_chunk, int n_stage, hone_stage_fn *run,
                     void *ctx)
 {
+    atomic_store(&p->members[0].id, hone_thread_id());
     for (int base = 0; base < n_stage; base += SLOTS) {
         const int n = n_stage - base < SLOTS ? n_stage - base : SLOTS;
         const uint32_t g =
@@ -202,14 +258,19 @@ hone_status hone_pool_new(hone_pool **out, int n_thread, hone_error *err)
     if (!p) return hone_fail(err, HONE_E_NOMEM, "threads: out of memory");
     memset(p, 0, sizeof *p);
     p->n_thread = n_thread;
+    p->crowded = n_thread > hone_machine_threads();
     p->slots = hone_alloc_aligned(SLOTS, sizeof *p->slots);
+    p->members = hone_alloc_aligned((size_t)n_thread, sizeof *p->members);
     p->threads = hone_alloc_zero((size_t)n_thread, sizeof *p->threads);
-    if (!p->slots || !p->threads) {
+    if (!p->slots || !p->members || !p->threads) {
         hone_pool_free(p);
         return hone_fail(err, HONE_E_NOMEM, "threads: out of memory");
     }
     for (int i = 0; i < SLOTS; i++) {
         p->slots[i] = (slot){0};
+    }
+    for (int i = 0; i < n_thread; i++) {
+        p->members[i] = (member){0};
     }
     for (int i = 1; i < n_thread; i++) {
         start *st = hone_alloc(1, sizeof *st);
@@ -240,6 +301,7 @@ void hone_pool_free(hone_pool *p)
         pthread_join(p->threads[i], NULL);
     }
     hone_free(p->threads);
+    hone_free(p->members);
     hone_free(p->slots);
     hone_free(p);
 }

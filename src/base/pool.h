@@ -9,8 +9,9 @@
  * threads: a thread that lost its core delays the others by at most the chunk it holds,
  * and one that comes late joins wherever the walk is.
  *
- * Waiting spins for a few microseconds and then sleeps, which gives the core back; an
- * idle pool costs nothing.
+ * Waiting spins for some ten microseconds and then sleeps, which gives the core back; an
+ * idle pool costs nothing.  Before it sleeps, a waiter trades cores with a thread that
+ * holds a chunk and was put off its own (cores.h).
  *
  * Which thread runs a chunk is not defined, so results may depend on the chunk only.
  * Threads: one caller at a time; the caller's thread is thread 0. */

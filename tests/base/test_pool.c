@@ -1,6 +1,8 @@
 /* test_pool.c - every chunk runs once, in order of stages, with any number of threads. */
 #include "check.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "base/pool.h"
@@ -74,6 +76,36 @@ static void more_threads_than_cores_share(void **state)
     check_walks(9, 40);
 }
 
+static void *run_forever(void *arg)
+{
+    while (!atomic_load((_Atomic int *)arg)) {
+    }
+    return NULL;
+}
+
+/* Threads lose their cores in the middle of chunks, and trade them. */
+static void busy_cores_change_nothing(void **state)
+{
+    enum {
+        BUSY = 3
+    };
+    pthread_t busy[BUSY];
+    _Atomic int stop = 0;
+    cpu_set_t before, after;
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    for (int i = 0; i < BUSY; i++) {
+        assert_int_equal(pthread_create(&busy[i], NULL, run_forever, &stop), 0);
+    }
+    check_walks(2, 60);
+    atomic_store(&stop, 1);
+    for (int i = 0; i < BUSY; i++) {
+        pthread_join(busy[i], NULL);
+    }
+    assert_int_equal(sched_getaffinity(0, sizeof after, &after), 0);
+    assert_true(CPU_EQUAL(&before, &after));
+}
+
 static void count(void *ctx, int stage, int chunk, int thread)
 {
     (void)stage;
@@ -113,6 +145,7 @@ int main(void)
         cmocka_unit_test(one_thread_runs_everything),
         cmocka_unit_test(two_threads_share),
         cmocka_unit_test(more_threads_than_cores_share),
+        cmocka_unit_test(busy_cores_change_nothing),
         cmocka_unit_test(long_walks_are_cut),
         cmocka_unit_test(absurd_counts_are_refused),
     };
