@@ -26,6 +26,9 @@ enum {
     /* Only tokenizer and chat template are wanted: files without weights, a bare
      * tokenizer.json, tokenizer.model or .tiktoken, and unknown families open too. */
     HONE_OPEN_TEXT_ONLY = 1 << 0,
+    /* Tokenizer and chat template are read by a thread behind the call, so that the
+     * caller can make an engine meanwhile; hone_model_wait says how it went. */
+    HONE_OPEN_TEXT_BEHIND = 1 << 1,
 };
 
 /*   E_NOT_FOUND    no such file, or a folder without config.json or weights
@@ -34,6 +37,10 @@ enum {
 HONE_API HONE_MUST_CHECK hone_status hone_model_open(hone_model **out, const char *path,
                                                      unsigned flags, hone_error *err);
 HONE_API void hone_model_close(hone_model *m); /* NULL is fine */
+
+/* Behind HONE_OPEN_TEXT_BEHIND and before anything of text is asked for: waits until it is
+ * read.  Errors as of hone_model_open; the model can only be closed then. */
+HONE_API HONE_MUST_CHECK hone_status hone_model_wait(hone_model *m, hone_error *err);
 
 typedef struct hone_model_info {
     const char *architecture; /* "llama", "qwen2": the file's own word */

@@ -134,31 +134,6 @@ static int with_sequence(const args *a, const hone_generate_options *o,
     return status;
 }
 
-static int with_model(const args *a, const hone_generate_options *o,
-                      const hone_model *m, const char *name, const char *text,
-                      size_t len, int64_t start)
-{
-    hone_error err;
-    hone_engine *e = NULL;
-    hone_sequence *s = NULL;
-    char *packed = NULL;
-    hone_engine_options eo = cli_engine_options(&a->engine);
-    int status = 1;
-    if (a->packed && cli_packed_path(name, &packed, &err)) return cli_fail(&err);
-    eo.packed_file = packed;
-    if (hone_engine_new(&e, m, &eo, &err) || hone_sequence_new(&s, e, &err) ||
-        cli_use_adapters(s, &a->lora, &err)) {
-        cli_fail(&err);
-    } else {
-        cli_warn_packed(e);
-        status = with_sequence(a, o, m, s, text, len, start);
-    }
-    hone_sequence_free(s);
-    hone_engine_free(e);
-    hone_free(packed);
-    return status;
-}
-
 /* The options of the command; returns their number. */
 static size_t option_table(cli_option *t, args *a, hone_sampling *s)
 {
@@ -282,36 +257,75 @@ static hone_status options_of_model(const cli_command *self, int argc, char **ar
         o->sampling.n_dry_breaker = a->dry_breaker.n;
     }
     HONE_TRY(parse_bias(a, &o->sampling, err));
-    if (cli_grammar_count(&a->grammar))
-        HONE_TRY(cli_grammar_compile(&o->grammar, &a->grammar, err));
     return hone_sampling_check(&o->sampling, hone_model_get_info(m)->n_vocab, err);
+}
+
+/* What was parsed, and the prompt. */
+typedef struct job {
+    const cli_command *self;
+    int argc;
+    char **argv;
+    args a;
+    hone_generate_options o;
+    const char *name;
+    char *text;
+    size_t len;
+    int64_t start;
+} job;
+
+/* The engine is made while the model's text side is read. */
+static hone_status make_engine(job *j, hone_model *m, hone_engine **e, hone_error *err)
+{
+    char *packed = NULL;
+    hone_engine_options eo = cli_engine_options(&j->a.engine);
+    if (j->a.packed) HONE_TRY(cli_packed_path(j->name, &packed, err));
+    eo.packed_file = packed;
+    hone_status s = hone_engine_new(e, m, &eo, err);
+    hone_free(packed);
+    if (!s) s = hone_model_wait(m, err);
+    return s ? s : options_of_model(j->self, j->argc, j->argv, m, &j->a, &j->o, err);
+}
+
+static int with_model(job *j, hone_model *m)
+{
+    hone_error err;
+    hone_engine *e = NULL;
+    hone_sequence *s = NULL;
+    int status = 1;
+    if (make_engine(j, m, &e, &err) || hone_sequence_new(&s, e, &err) ||
+        cli_use_adapters(s, &j->a.lora, &err)) {
+        cli_fail(&err);
+    } else {
+        cli_warn_packed(e);
+        status = with_sequence(&j->a, &j->o, m, s, j->text, j->len, j->start);
+    }
+    hone_sequence_free(s);
+    hone_engine_free(e);
+    return status;
 }
 
 static int run(const cli_command *self, int argc, char **argv)
 {
-    const int64_t start = hone_clock_ns();
-    args a;
-    hone_generate_options o = hone_generate_options_default();
-    const char *name;
-    int status = parse(self, argc, argv, &a, &o.sampling, &name);
-    if (status == CLI_GO) status = check(self, &a, &o.sampling);
+    job j = {.self = self, .argc = argc, .argv = argv, .start = hone_clock_ns()};
+    j.o = hone_generate_options_default();
+    int status = parse(self, argc, argv, &j.a, &j.o.sampling, &j.name);
+    if (status == CLI_GO) status = check(self, &j.a, &j.o.sampling);
     if (status != CLI_GO) return status;
 
     hone_error err;
     hone_model *m = NULL;
-    char *text = NULL;
-    size_t len = 0;
-    hone_status st = read_prompt(&a, &text, &len, &err);
-    if (!st) st = cli_model_open(&m, name, 0, &err);
-    if (!st) st = options_of_model(self, argc, argv, m, &a, &o, &err);
+    hone_status st = read_prompt(&j.a, &j.text, &j.len, &err);
+    if (!st && cli_grammar_count(&j.a.grammar))
+        st = cli_grammar_compile(&j.o.grammar, &j.a.grammar, &err);
+    if (!st) st = cli_model_open(&m, j.name, HONE_OPEN_TEXT_BEHIND, &err);
     if (st) {
         status = cli_fail(&err);
     } else {
         cli_catch_interrupts();
-        status = with_model(&a, &o, m, name, text, len, start);
+        status = with_model(&j, m);
     }
-    hone_free(text);
-    hone_grammar_free(o.grammar);
+    hone_free(j.text);
+    hone_grammar_free(j.o.grammar);
     hone_model_close(m);
     return status;
 }

@@ -1,6 +1,7 @@
 /* model.c - an open model: files, hyper-parameters, program, tokenizer, template. */
 #include "model/model.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -17,7 +18,12 @@ struct hone_model {
     hone_program *program;
     hone_model_text text;
     hone_model_info info;
-    char *base_name;
+    char *path, *base_name;
+
+    pthread_t reader; /* of the text side */
+    bool reading;
+    hone_status read; /* how it went */
+    hone_error read_error;
 };
 
 static hone_status read_spec(hone_model *m, hone_error *err)
@@ -41,7 +47,7 @@ static hone_status build_program(hone_model *m, hone_error *err)
     return hone_program_finish(m->program, err);
 }
 
-static hone_status base_name(hone_model *m, const char *path, hone_error *err)
+static hone_status keep_name(hone_model *m, const char *path, hone_error *err)
 {
     size_t len = strlen(path);
     while (len > 1 && path[len - 1] == '/') {
@@ -51,8 +57,10 @@ static hone_status base_name(hone_model *m, const char *path, hone_error *err)
     while (from > 0 && path[from - 1] != '/') {
         from--;
     }
+    m->path = hone_strdup(path);
     m->base_name = hone_strndup(path + from, len - from);
-    return m->base_name ? HONE_OK : hone_fail(err, HONE_E_NOMEM, "out of memory");
+    return m->path && m->base_name ? HONE_OK
+                                   : hone_fail(err, HONE_E_NOMEM, "out of memory");
 }
 
 static void fill_info(hone_model *m)
@@ -79,11 +87,26 @@ static void fill_info(hone_model *m)
     }
 }
 
+static void *read_text(void *arg)
+{
+    hone_model *m = arg;
+    m->read = hone_model_text_open(&m->text, &m->source, false, &m->read_error);
+    return NULL;
+}
+
+static hone_status open_text(hone_model *m, unsigned flags, hone_error *err)
+{
+    const bool behind = flags & HONE_OPEN_TEXT_BEHIND;
+    m->reading = behind && pthread_create(&m->reader, NULL, read_text, m) == 0;
+    if (m->reading) return HONE_OK;
+    return hone_model_text_open(&m->text, &m->source, flags & HONE_OPEN_TEXT_ONLY, err);
+}
+
 static hone_status open_parts(hone_model *m, const char *path, unsigned flags,
                               hone_error *err)
 {
     const bool text_only = flags & HONE_OPEN_TEXT_ONLY;
-    HONE_TRY(base_name(m, path, err));
+    HONE_TRY(keep_name(m, path, err));
     if (text_only && hone_model_text_is_bare(path)) {
         HONE_TRY(hone_model_text_open_bare(&m->text, path, err));
         fill_info(m);
@@ -94,9 +117,17 @@ static hone_status open_parts(hone_model *m, const char *path, unsigned flags,
         HONE_TRY(read_spec(m, err));
         HONE_TRY(build_program(m, err));
     }
-    HONE_TRY(hone_model_text_open(&m->text, &m->source, text_only, err));
     fill_info(m);
-    return HONE_OK;
+    return open_text(m, flags, err);
+}
+
+/* The model's path in front of a message, unless it is there. */
+static hone_status wrap(const char *path, hone_status s, hone_error *err)
+{
+    const size_t len = strlen(path);
+    const bool named = err && strncmp(err->text, "open ", 5) == 0 &&
+                       strncmp(err->text + 5, path, len) == 0;
+    return named ? s : hone_error_wrap(err, s, "open %s", path);
 }
 
 hone_status hone_model_open(hone_model **out, const char *path, unsigned flags,
@@ -107,22 +138,35 @@ hone_status hone_model_open(hone_model **out, const char *path, unsigned flags,
     const hone_status s = open_parts(m, path, flags, err);
     if (s) {
         hone_model_close(m);
-        const size_t len = strlen(path);
-        const bool named = err && strncmp(err->text, "open ", 5) == 0 &&
-                           strncmp(err->text + 5, path, len) == 0;
-        return named ? s : hone_error_wrap(err, s, "open %s", path);
+        return wrap(path, s, err);
     }
     *out = m;
     return HONE_OK;
 }
 
+static void join_reader(hone_model *m)
+{
+    if (m->reading) pthread_join(m->reader, NULL);
+    m->reading = false;
+}
+
+hone_status hone_model_wait(hone_model *m, hone_error *err)
+{
+    join_reader(m);
+    if (!m->read) return HONE_OK;
+    if (err) *err = m->read_error;
+    return wrap(m->path, m->read, err);
+}
+
 void hone_model_close(hone_model *m)
 {
     if (!m) return;
+    join_reader(m);
     hone_model_text_release(&m->text);
     hone_program_free(m->program);
     hone_spec_release(&m->spec);
     hone_source_close(&m->source);
+    hone_free(m->path);
     hone_free(m->base_name);
     hone_free(m);
 }
@@ -149,6 +193,7 @@ const hone_source *hone_model_source(const hone_model *m)
 
 const hone_tokenizer *hone_model_tokenizer(const hone_model *m)
 {
+    HONE_ASSERT(!m->reading);
     return m->text.tokenizer;
 }
 

@@ -31,10 +31,10 @@ static void fill(hone_unpacked *u, size_t at, int n, float scale, float offset)
 static void fill_scales(hone_unpacked *u, size_t at, const hone_scales *s)
 {
     const float d = hone_f16_to_f32(s->d), d_min = hone_f16_to_f32(s->d_min);
-    const size_t each = 16 / (size_t)s->n;
     for (size_t i = 0; i < 16; i++) {
-        u->scale[at / 16 + i] = d * (float)s->scale[i / each];
-        u->offset[at / 16 + i] = -(d_min * (float)s->min[i / each]);
+        const size_t sub = i * (size_t)s->n / 16;
+        u->scale[at / 16 + i] = d * (float)s->scale[sub];
+        u->offset[at / 16 + i] = -(d_min * (float)s->min[sub]);
     }
 }
 

@@ -33,9 +33,8 @@ static uint64_t pair_of(int32_t left, int32_t right)
     return ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) + 1;
 }
 
-static hone_status grow_merges(hone_bpe *b, hone_error *err)
+static hone_status resize_merges(hone_bpe *b, size_t cap, hone_error *err)
 {
-    const size_t cap = b->merge_cap ? b->merge_cap * 2 : 1024;
     hone_merge_entry *m = hone_alloc_zero(cap, sizeof *m);
     if (!m) return hone_fail(err, HONE_E_NOMEM, "merges: out of memory");
     for (size_t i = 0; i < b->merge_cap; i++) {
@@ -47,16 +46,73 @@ static hone_status grow_merges(hone_bpe *b, hone_error *err)
     return HONE_OK;
 }
 
-hone_status hone_bpe_add_merge(hone_tokenizer *t, int32_t left, int32_t right,
-                               int32_t joined, int32_t rank, hone_error *err)
+hone_status hone_bpe_expect_merges(hone_tokenizer *t, size_t n, hone_error *err)
 {
-    hone_bpe *b = &t->bpe;
-    if (b->n_merge * 2 >= b->merge_cap) HONE_TRY(grow_merges(b, err));
-    const uint64_t pair = pair_of(left, right);
+    size_t cap = 1024;
+    while (cap / 2 < n && cap < SIZE_MAX / 2 / sizeof *t->bpe.merge) {
+        cap *= 2;
+    }
+    return resize_merges(&t->bpe, cap, err);
+}
+
+static hone_status add_pair(hone_bpe *b, uint64_t pair, int32_t joined, int32_t rank,
+                            hone_error *err)
+{
+    if (b->n_merge * 2 >= b->merge_cap)
+        HONE_TRY(resize_merges(b, b->merge_cap * 2, err));
     hone_merge_entry *e = &b->merge[slot_of(b->merge, b->merge_cap, pair)];
     if (!e->pair) b->n_merge++;
     *e = (hone_merge_entry){pair, rank, joined};
     return HONE_OK;
+}
+
+/* Whether a piece that is found by its text is spelled as two parts. */
+static bool is_spelled(const hone_tokenizer *t, int32_t id, hone_slice left,
+                       hone_slice right)
+{
+    if (id < 0 || id >= t->n_vocab) return false;
+    const hone_piece_entry *p = &t->piece[id];
+    return p->mapped && p->len == left.len + right.len &&
+           memcmp(p->text, left.data, left.len) == 0 &&
+           memcmp(p->text + left.len, right.data, right.len) == 0;
+}
+
+static int32_t find_joined(const hone_tokenizer *t, hone_slice left, hone_slice right)
+{
+    char room[256];
+    const size_t len = left.len + right.len;
+    char *text = len <= sizeof room ? room : hone_alloc(len, 1);
+    if (!text) return -1;
+    memcpy(text, left.data, left.len);
+    memcpy(text + left.len, right.data, right.len);
+    const int32_t id = hone_map_find(&t->map, text, len);
+    if (text != room) hone_free(text);
+    return id;
+}
+
+/* Vocabularies most often list what merges make in the order of the merges: the piece
+ * behind the last one is looked at before a find that waits for memory. */
+hone_status hone_bpe_add_merge(hone_tokenizer *t, hone_slice left, hone_slice right,
+                               int32_t rank, hone_error *err)
+{
+    hone_bpe *b = &t->bpe;
+    const size_t prefix = b->prefix ? strlen(b->prefix) : 0;
+    const size_t skip = right.len >= prefix ? prefix : right.len;
+    const hone_slice rest = {right.data + skip, right.len - skip};
+    const int32_t first = hone_map_find(&t->map, left.data, left.len);
+    const int32_t second =
+        right.len ? hone_map_find(&t->map, right.data, right.len) : -1;
+    int32_t both = b->last_joined + 1;
+    if (!is_spelled(t, both, left, rest)) both = find_joined(t, left, rest);
+    if (first < 0 || second < 0 || both < 0) {
+        const int most = 40;
+        return hone_fail(err, HONE_E_FORMAT,
+                         "merges: %d: '%.*s' + '%.*s' is not in the vocabulary", rank,
+                         left.len < 40 ? (int)left.len : most, left.data,
+                         right.len < 40 ? (int)right.len : most, right.data);
+    }
+    b->last_joined = both;
+    return add_pair(b, pair_of(first, second), both, rank, err);
 }
 
 void hone_bpe_find_bytes(hone_tokenizer *t)

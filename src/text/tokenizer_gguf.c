@@ -53,23 +53,13 @@ static void split_merge(hone_slice m, hone_slice *left, hone_slice *right)
     *right = (hone_slice){m.data + n + 1, space ? m.len - n - 1 : 0};
 }
 
-static hone_slice join(hone_buf *b, hone_slice left, hone_slice right)
-{
-    hone_buf_reset(b);
-    hone_buf_append(b, left.data, left.len);
-    hone_buf_append(b, right.data, right.len);
-    return (hone_slice){b->data, b->len};
-}
-
 /* What add_merges will look up for m. */
-static void prefetch_merge(const hone_tokenizer *t, hone_slice m, hone_buf *joined)
+static void prefetch_merge(const hone_tokenizer *t, hone_slice m)
 {
     hone_slice left, right;
     split_merge(m, &left, &right);
-    const hone_slice both = join(joined, left, right);
     hone_map_prefetch(&t->map, left.data, left.len);
     hone_map_prefetch(&t->map, right.data, right.len);
-    hone_map_prefetch(&t->map, both.data, both.len);
 }
 
 static hone_status add_merges(hone_tokenizer *t, const hone_vocab *v, hone_error *err)
@@ -77,29 +67,14 @@ static hone_status add_merges(hone_tokenizer *t, const hone_vocab *v, hone_error
     enum {
         AHEAD = 8 /* merges whose parts are fetched before they are looked up */
     };
-    hone_buf joined;
-    hone_buf_init(&joined, 1 << 20);
-    hone_status s = HONE_OK;
-    for (size_t i = 0; i < v->n_merge && !s; i++) {
+    HONE_TRY(hone_bpe_expect_merges(t, v->n_merge, err));
+    for (size_t i = 0; i < v->n_merge; i++) {
         hone_slice left, right;
-        const hone_slice m = v->merge[i];
-        if (i + AHEAD < v->n_merge) prefetch_merge(t, v->merge[i + AHEAD], &joined);
-        split_merge(m, &left, &right);
-        const int32_t a = hone_map_find(&t->map, left.data, left.len);
-        const int32_t b =
-            right.len ? hone_map_find(&t->map, right.data, right.len) : -1;
-        const hone_slice text = join(&joined, left, right);
-        const int32_t both = hone_map_find(&t->map, text.data, text.len);
-        if (a < 0 || b < 0 || both < 0) {
-            s = hone_fail(err, HONE_E_FORMAT,
-                          "merges: %zu '%.*s' is not in the vocabulary", i,
-                          (int)(m.len < 40 ? m.len : 40), m.data);
-            break;
-        }
-        s = hone_bpe_add_merge(t, a, b, both, (int32_t)i, err);
+        if (i + AHEAD < v->n_merge) prefetch_merge(t, v->merge[i + AHEAD]);
+        split_merge(v->merge[i], &left, &right);
+        HONE_TRY(hone_bpe_add_merge(t, left, right, (int32_t)i, err));
     }
-    hone_buf_release(&joined);
-    return s;
+    return HONE_OK;
 }
 
 static hone_status add_ends(hone_tokenizer *t, const hone_vocab *v, bool bos_default,

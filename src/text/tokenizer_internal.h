@@ -24,7 +24,8 @@ typedef struct hone_piece_entry {
     char *text;  /* NUL-terminated, owned; NULL: unused id */
     char *bytes; /* what it stands for; equal to text, or owned */
     uint32_t len, n_bytes;
-    int32_t added; /* index into the added tokens plus one; 0: not one of them */
+    int32_t added;        /* index into the added tokens plus one; 0: not one of them */
+    unsigned char mapped; /* the map has its text, with its id */
     unsigned char special;
     unsigned char hidden; /* left out by HONE_DECODE_NO_SPECIAL */
 } hone_piece_entry;
@@ -59,6 +60,7 @@ typedef struct hone_bpe {
     hone_bpe_kind kind;
     hone_merge_entry *merge; /* [merge_cap] by pair of ids */
     size_t merge_cap, n_merge;
+    int32_t last_joined;  /* what the merge added last makes */
     int32_t *rank;        /* [n_vocab] of HONE_BPE_RANKS; -1: not mergeable */
     int32_t byte_id[256]; /* "<0xXX>", or of the single byte for tiktoken; -1: none */
     bool byte_fallback,
@@ -183,10 +185,13 @@ HONE_MUST_CHECK hone_status hone_vocab_grow(hone_tokenizer *t, size_t n,
 /* What each token stands for, once decoders and added tokens are known. */
 HONE_MUST_CHECK hone_status hone_vocab_fill_bytes(hone_tokenizer *t, hone_error *err);
 
-/* bpe.c */
-HONE_MUST_CHECK hone_status hone_bpe_add_merge(hone_tokenizer *t, int32_t left,
-                                               int32_t right, int32_t joined,
-                                               int32_t rank, hone_error *err);
+/* bpe.c: expect, then add in order of rank.  What left and right make is spelled as left
+ * and what is behind the prefix in right.  E_FORMAT when a piece is not there. */
+HONE_MUST_CHECK hone_status hone_bpe_expect_merges(hone_tokenizer *t, size_t n,
+                                                   hone_error *err);
+HONE_MUST_CHECK hone_status hone_bpe_add_merge(hone_tokenizer *t, hone_slice left,
+                                               hone_slice right, int32_t rank,
+                                               hone_error *err);
 /* Ids of "<0x00>" .. "<0xFF>" where the vocabulary has them. */
 void hone_bpe_find_bytes(hone_tokenizer *t);
 HONE_MUST_CHECK hone_status hone_bpe_encode(const hone_tokenizer *t, const char *text,

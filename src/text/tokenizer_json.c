@@ -83,37 +83,16 @@ static hone_status split_merge(const json_t *m, hone_slice *left, hone_slice *ri
     return HONE_OK;
 }
 
-static hone_status add_merge(hone_tokenizer *t, const json_t *m, size_t rank,
-                             hone_buf *joined, hone_error *err)
-{
-    hone_slice a = {0}, b = {0};
-    HONE_TRY(split_merge(m, &a, &b, err));
-    const size_t skip = t->bpe.prefix ? strlen(t->bpe.prefix) : 0;
-    const int32_t left = hone_map_find(&t->map, a.data, a.len);
-    const int32_t right = hone_map_find(&t->map, b.data, b.len);
-    hone_buf_reset(joined);
-    hone_buf_append(joined, a.data, a.len);
-    if (b.len >= skip) hone_buf_append(joined, b.data + skip, b.len - skip);
-    HONE_TRY(hone_buf_status(joined, "merges", err));
-    const int32_t both = hone_map_find(&t->map, joined->data, joined->len);
-    if (left < 0 || right < 0 || both < 0) {
-        return hone_fail(err, HONE_E_FORMAT,
-                         "merges: %zu: '%.40s' + '%.40s' is not in the vocabulary",
-                         rank, a.data, b.data);
-    }
-    return hone_bpe_add_merge(t, left, right, both, (int32_t)rank, err);
-}
-
 static hone_status read_merges(hone_tokenizer *t, const json_t *merges, hone_error *err)
 {
-    hone_buf joined;
-    hone_buf_init(&joined, 1 << 20);
-    hone_status s = HONE_OK;
-    for (size_t i = 0; i < json_array_size(merges) && !s; i++) {
-        s = add_merge(t, json_array_get(merges, i), i, &joined, err);
+    const size_t n = json_array_size(merges);
+    HONE_TRY(hone_bpe_expect_merges(t, n, err));
+    for (size_t i = 0; i < n; i++) {
+        hone_slice a, b;
+        HONE_TRY(split_merge(json_array_get(merges, i), &a, &b, err));
+        HONE_TRY(hone_bpe_add_merge(t, a, b, (int32_t)i, err));
     }
-    hone_buf_release(&joined);
-    return s;
+    return HONE_OK;
 }
 
 /* A string that changes how symbols are spelled; absent or empty is none. */

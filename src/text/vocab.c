@@ -59,8 +59,12 @@ hone_status hone_vocab_set(hone_tokenizer *t, int32_t id, const char *text, size
     if (!p->text) return hone_fail(err, HONE_E_NOMEM, "tokenizer: out of memory");
     p->len = (uint32_t)len;
     t->memory += len + 1;
-    if (!in_map || hone_map_find(&t->map, p->text, len) >= 0) return HONE_OK;
-    return hone_map_put(&t->map, p->text, len, id, NULL, err);
+    int32_t old = -1;
+    if (!in_map) return HONE_OK;
+    HONE_TRY(hone_map_put(&t->map, p->text, len, id, &old, err));
+    p->mapped = old < 0;
+    /* of pieces with the same text the first is found */
+    return old < 0 ? HONE_OK : hone_map_put(&t->map, p->text, len, old, NULL, err);
 }
 
 const char *hone_vocab_spelling(const hone_tokenizer *t, int32_t id, size_t *len)
