@@ -148,17 +148,17 @@ static void part_pairs(unsigned char *line)
     memcpy(line, part, sizeof part);
 }
 
-/* Columns in words: one F32, or two of the others; an odd one with a zero behind it. */
+/* Columns in words: one F32, or two of the others; zeros behind an odd one. */
 static void pack_float(unsigned char *dst, const hone_matrix *w, const source *s)
 {
     const size_t bytes = hone_dtype_get(w->dtype)->bytes * (size_t)w->n_col;
     const size_t n = bytes / 4;
     side_by_side(dst, s, 0, n);
-    if (bytes % 4) {
+    if (w->n_col % 2) {
         unsigned char *line = dst + n * 4 * ROWS;
         memset(line, 0, 4 * ROWS);
         for (int r = 0; r < s->n_row; r++) {
-            memcpy(line + 4 * r, s->row[r] + n * 4, 2);
+            memcpy(line + 4 * r, s->row[r] + n * 4, bytes % 4);
         }
     }
     for (size_t i = 0; w->dtype == HONE_F16 && i < (bytes + 3) / 4; i++) {
