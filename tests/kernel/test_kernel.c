@@ -137,7 +137,8 @@ static void make_case(linear_case *c, const hone_kernels *k, hone_dtype t, int T
         const int n_panel = (N + HONE_PANEL_ROWS - 1) / HONE_PANEL_ROWS;
         assert_true(hone_panel_layout_init(&l, t, (size_t)K));
         c->panels = hone_alloc_aligned((size_t)n_panel, l.bytes);
-        memset(c->panels, 0xFF, (size_t)n_panel * l.bytes); /* packing writes all of it */
+        memset(c->panels, 0xFF,
+               (size_t)n_panel * l.bytes); /* packing writes all of it */
         for (int i = 0; i < n_panel; i++) {
             hone_panel_pack(c->panels + (size_t)i * l.bytes, &c->rows, i);
         }
