@@ -27,7 +27,8 @@ enum {
     SLOTS = 4096,     /* longer walks are cut into pieces */
     SPIN_WALK = 1000, /* pauses before a waiter inside a walk sleeps */
     SPIN_IDLE = 3000, /* pauses before an idle thread sleeps */
-    SPIN_CROWD = 50   /* either, where threads are more than cores */
+    SPIN_CROWD = 50,  /* either, where threads are more than cores */
+    N_CLASS = 11      /* of threads that are woken together: 0, 1, 2-3, 4-7, .. 1023 */
 };
 
 typedef struct slot {
@@ -45,7 +46,8 @@ typedef struct member {
 
 struct hone_pool {
     _Alignas(HONE_CACHE_LINE) _Atomic uint32_t generation; /* futex word of the idle */
-    _Atomic int n_idle;                             /* threads asleep on generation */
+    _Atomic int n_idle[N_CLASS]; /* threads of each class asleep on generation */
+    _Atomic int n_active;        /* threads that take part */
     _Alignas(HONE_CACHE_LINE) _Atomic int n_asleep; /* threads asleep on some slot */
     _Atomic bool stop;
     atomic_flag looking; /* somebody looks for a thread without a core */
@@ -77,14 +79,25 @@ static void relax(void)
 #endif
 }
 
-static void futex_wait(_Atomic uint32_t *word, uint32_t seen)
+/* Sleep while *word is `seen` until one of the bits is woken; wake all who wait for one. */
+static void futex_wait(_Atomic uint32_t *word, uint32_t seen, uint32_t bits)
 {
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, NULL, NULL, bits);
 }
 
-static void futex_wake_all(_Atomic uint32_t *word)
+static void futex_wake(_Atomic uint32_t *word, uint32_t bits)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAKE_BITSET_PRIVATE, INT_MAX, NULL, NULL, bits);
+}
+
+/* Binary digits of a thread's number. */
+static int class_of(int thread)
+{
+    int n = 0;
+    for (; thread > 0; thread >>= 1) {
+        n++;
+    }
+    return n;
 }
 
 static bool is_current(hone_pool *p, uint32_t generation)
@@ -141,7 +154,7 @@ static bool wait_stage(hone_pool *p, member *self, slot *s, uint64_t here)
             /* The order "announce, then look" faces "finish, then look for sleepers" in
              * finish_chunk; both are sequentially consistent, so one sees the other. */
             atomic_fetch_add(&p->n_asleep, 1);
-            futex_wait(&s->left, left);
+            futex_wait(&s->left, left, FUTEX_BITSET_MATCH_ANY);
             atomic_fetch_sub(&p->n_asleep, 1);
         }
     }
@@ -150,7 +163,7 @@ static bool wait_stage(hone_pool *p, member *self, slot *s, uint64_t here)
 static void finish_chunk(hone_pool *p, slot *s)
 {
     if (atomic_fetch_sub(&s->left, 1) == 1 && atomic_load(&p->n_asleep) > 0) {
-        futex_wake_all(&s->left);
+        futex_wake(&s->left, FUTEX_BITSET_MATCH_ANY);
     }
 }
 
@@ -190,42 +203,46 @@ static void *thread_main(void *arg)
     const int thread = st->thread;
     hone_free(arg);
 
-    const int spin = p->crowded ? SPIN_CROWD : SPIN_IDLE;
+    const int spin = p->crowded ? SPIN_CROWD : SPIN_IDLE, class = class_of(thread);
     atomic_store(&p->members[thread].id, hone_thread_id());
     uint32_t seen = 0;
-    for (;;) {
-        uint32_t g;
-        for (int i = 0;; i++) {
-            g = atomic_load_explicit(&p->generation, memory_order_acquire);
-            if (g != seen) break;
-            if (i < spin) {
-                relax();
-                continue;
+    int i = 0; /* looks since it walked */
+    for (;; i++) {
+        const uint32_t g = atomic_load_explicit(&p->generation, memory_order_acquire);
+        if (g != seen) {
+            if (atomic_load_explicit(&p->stop, memory_order_acquire)) return NULL;
+            seen = g;
+            if (thread < atomic_load_explicit(&p->n_active, memory_order_relaxed)) {
+                walk(p, thread, g);
+                i = 0;
             }
-            if (i == spin) {
-                help(p, &p->members[thread], 0);
-                continue;
-            }
-            atomic_fetch_add(&p->n_idle, 1); /* pairs with the load in begin_walk */
-            futex_wait(&p->generation, seen);
-            atomic_fetch_sub(&p->n_idle, 1);
+        } else if (i < spin) {
+            relax();
+        } else if (i == spin) {
+            help(p, &p->members[thread], 0);
+        } else {
+            atomic_fetch_add(&p->n_idle[class], 1); /* pairs with loads in begin_walk */
+            futex_wait(&p->generation, seen, 1u << class);
+            atomic_fetch_sub(&p->n_idle[class], 1);
         }
-        if (atomic_load_explicit(&p->stop, memory_order_acquire)) return NULL;
-        seen = g;
-        walk(p, thread, g);
     }
 }
 
-/* Publish a new generation; threads that sleep are woken. */
-static void begin_walk(hone_pool *p, uint32_t generation)
+/* Publish a new generation; threads that sleep are woken, as far as they take part. */
+static void begin_walk(hone_pool *p, uint32_t generation, int n_active)
 {
+    uint32_t bits = 0;
     atomic_store(&p->generation, generation);
-    if (atomic_load(&p->n_idle) > 0) futex_wake_all(&p->generation);
+    for (int class = 1; class <= class_of(n_active - 1); class ++) {
+        if (atomic_load(&p->n_idle[class]) > 0) bits |= 1u << class;
+    }
+    if (bits) futex_wake(&p->generation, bits);
 }
 
 void hone_pool_walk(hone_pool *p, const int *n_chunk, int n_stage, hone_stage_fn *run,
                     void *ctx)
 {
+    const int n_active = hone_pool_n_active(p);
     atomic_store(&p->members[0].id, hone_thread_id());
     for (int base = 0; base < n_stage; base += SLOTS) {
         const int n = n_stage - base < SLOTS ? n_stage - base : SLOTS;
@@ -243,7 +260,7 @@ void hone_pool_walk(hone_pool *p, const int *n_chunk, int n_stage, hone_stage_fn
         atomic_store_explicit(&p->ctx, ctx, memory_order_relaxed);
         atomic_store_explicit(&p->n_stage, n, memory_order_relaxed);
         atomic_store_explicit(&p->stage_base, base, memory_order_relaxed);
-        begin_walk(p, g);
+        begin_walk(p, g, n_active);
         walk(p, 0, g);
     }
 }
@@ -258,6 +275,7 @@ hone_status hone_pool_new(hone_pool **out, int n_thread, hone_error *err)
     if (!p) return hone_fail(err, HONE_E_NOMEM, "threads: out of memory");
     memset(p, 0, sizeof *p);
     p->n_thread = n_thread;
+    atomic_store(&p->n_active, n_thread);
     p->crowded = n_thread > hone_machine_threads();
     p->slots = hone_alloc_aligned(SLOTS, sizeof *p->slots);
     p->members = hone_alloc_aligned((size_t)n_thread, sizeof *p->members);
@@ -296,7 +314,7 @@ void hone_pool_free(hone_pool *p)
 {
     if (!p) return;
     atomic_store(&p->stop, true);
-    begin_walk(p, atomic_load(&p->generation) + 1);
+    begin_walk(p, atomic_load(&p->generation) + 1, p->n_thread);
     for (int i = 0; i < p->n_started; i++) {
         pthread_join(p->threads[i], NULL);
     }
@@ -309,4 +327,15 @@ void hone_pool_free(hone_pool *p)
 int hone_pool_n_thread(const hone_pool *p)
 {
     return p->n_thread;
+}
+
+void hone_pool_set_active(hone_pool *p, int n)
+{
+    HONE_ASSERT(n >= 1 && n <= p->n_thread);
+    atomic_store_explicit(&p->n_active, n, memory_order_relaxed);
+}
+
+int hone_pool_n_active(const hone_pool *p)
+{
+    return atomic_load_explicit(&p->n_active, memory_order_relaxed);
 }

@@ -36,6 +36,11 @@ HONE_MUST_CHECK hone_status hone_pool_new(hone_pool **out, int n_thread,
 void hone_pool_free(hone_pool *p); /* NULL is fine */
 int hone_pool_n_thread(const hone_pool *p);
 
+/* Threads that take part in walks from now on, 1 .. n_thread; all at first.  The others
+ * sleep.  Between walks. */
+void hone_pool_set_active(hone_pool *p, int n);
+int hone_pool_n_active(const hone_pool *p);
+
 /* Returns when every chunk of every stage is finished.  n_chunk[s] >= 0. */
 void hone_pool_walk(hone_pool *p, const int *n_chunk, int n_stage, hone_stage_fn *run,
                     void *ctx);

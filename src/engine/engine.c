@@ -174,6 +174,7 @@ static hone_status build(hone_engine *e, const hone_engine_options *given,
     HONE_TRY(hone_pack_new(&e->pack, program, &e->kernels, e->pool, &po, err));
     HONE_TRY(hone_executor_new(&e->executor, program, &e->kernels, e->pack, e->pool,
                                &e->layout, &limits, err));
+    if (!given || given->n_thread == 0) hone_executor_tune(e->executor);
     e->adapters = (hone_adapter_list){
         .model = e->model, .kernels = &e->kernels, .executor = e->executor};
     return HONE_OK;

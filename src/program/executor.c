@@ -323,6 +323,22 @@ static void run_apart(hone_executor *e)
     }
 }
 
+/* Only steps of one row are timed: others take longer for more rows. */
+static void run_together(hone_executor *e)
+{
+    const int n_stage = (int)e->program->n_op * STAGES, n_row = e->step->n_row;
+    const bool timed = e->tuned && n_row == 1;
+    const int n = timed ? hone_thread_tuner_next(&e->tuner)
+                  : e->tuned && n_row <= HONE_SMALL_STEP ? e->tuner.n
+                                                         : hone_pool_n_thread(e->pool);
+    const int64_t start = timed ? hone_clock_ns() : 0;
+    hone_pool_set_active(e->pool, n);
+    hone_pool_walk(e->pool, e->n_chunk, n_stage, run_stage, e);
+    hone_pool_set_active(e->pool, hone_pool_n_thread(e->pool));
+    if (timed)
+        hone_thread_tuner_note(&e->tuner, n, (double)(hone_clock_ns() - start) * 1e-9);
+}
+
 /* Cut the step into blocks of rows that follow one another in a sequence.  `apart`: no
  * sequence has two rows. */
 static void find_blocks(hone_executor *e)
@@ -358,9 +374,14 @@ void hone_executor_run(hone_executor *e, const hone_step *step)
     if (e->watch || e->tracing) {
         run_apart(e);
     } else {
-        hone_pool_walk(e->pool, e->n_chunk, (int)e->program->n_op * STAGES, run_stage,
-                       e);
+        run_together(e);
     }
+}
+
+void hone_executor_tune(hone_executor *e)
+{
+    e->tuned = true;
+    hone_thread_tuner_init(&e->tuner, hone_pool_n_thread(e->pool));
 }
 
 const float *hone_executor_value(const hone_executor *e, hone_value v)

@@ -71,6 +71,10 @@ HONE_MUST_CHECK hone_status hone_executor_fit(hone_executor *e, const hone_lora 
 
 void hone_executor_run(hone_executor *e, const hone_step *step);
 
+/* Steps of few rows run from now on with as many of the pool's threads as are fastest
+ * (thread_tuner.h), instead of all. */
+void hone_executor_tune(hone_executor *e);
+
 /* Rows of a value after run(): valid for the program's outputs until the next run. */
 const float *hone_executor_value(const hone_executor *e, hone_value v);
 

@@ -9,6 +9,7 @@
 #include "program/lora.h"
 #include "program/pack.h"
 #include "program/program.h"
+#include "program/thread_tuner.h"
 
 #define HONE_OP_MAX_LINEAR 4
 
@@ -162,14 +163,16 @@ struct hone_executor {
     const hone_kv_layout *kv;    /* borrowed */
     int n_row_max, n_out_max;
     hone_plan plan;
-    unsigned char *memory; /* [plan.bytes] */
-    hone_acts acts;        /* [n_row_max] shared activations of the current op */
-    hone_scratch *scratch; /* [n_thread] */
-    int *n_chunk;          /* [stages of all ops] */
-    const hone_step *step; /* of the current run */
-    uint64_t run;          /* number of the current run */
-    bool apart;            /* no sequence has two rows in this step */
-    hone_block *block;     /* [n_row_max] blocks of the current step */
+    unsigned char *memory;   /* [plan.bytes] */
+    hone_acts acts;          /* [n_row_max] shared activations of the current op */
+    hone_scratch *scratch;   /* [n_thread] */
+    int *n_chunk;            /* [stages of all ops] */
+    const hone_step *step;   /* of the current run */
+    uint64_t run;            /* number of the current run */
+    hone_thread_tuner tuner; /* of small steps, where `tuned` */
+    bool tuned;
+    bool apart;        /* no sequence has two rows in this step */
+    hone_block *block; /* [n_row_max] blocks of the current step */
     int n_block;
     float *parts; /* states of decode splits: [n_split_max][HONE_SPLIT_ROWS][head] */
     int n_split_max;

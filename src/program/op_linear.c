@@ -143,7 +143,7 @@ static const void *next_weights(const hone_executor *e, const hone_op *op, int c
     const hone_op *end = e->program->op + e->program->n_op;
     int n_chunk[2];
     chunks(e, op, n_chunk);
-    chunk += hone_pool_n_thread(e->pool);
+    chunk += hone_pool_n_active(e->pool);
     if (chunk < n_chunk[1]) return chunk_weights(e, op, chunk);
     const hone_op *next = op + 1;
     while (next < end && next->n_linear == 0) {

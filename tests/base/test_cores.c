@@ -84,10 +84,12 @@ static void a_sleeping_thread_lacks_nothing(void **state)
     int core;
     (void)state;
     start(&w, true);
-    usleep(20000); /* until it sleeps */
-    for (int i = 0; i < 20; i++) {
-        assert_false(hone_thread_lacks_core(atomic_load(&w.id), &core));
+    int n_still = 0; /* looks in a row; it falls asleep some time */
+    for (int i = 0; i < TRIES && n_still < 20; i++) {
+        usleep(1000);
+        n_still = hone_thread_lacks_core(atomic_load(&w.id), &core) ? 0 : n_still + 1;
     }
+    assert_int_equal(n_still, 20);
     stop(&w);
     assert_false(hone_thread_lacks_core(atomic_load(&w.id), &core));
 }

@@ -76,6 +76,49 @@ static void more_threads_than_cores_share(void **state)
     check_walks(9, 40);
 }
 
+typedef struct seen {
+    _Atomic int n_run[64]; /* chunks of each thread */
+} seen;
+
+static void note_thread(void *ctx, int stage, int chunk, int thread)
+{
+    (void)stage;
+    (void)chunk;
+    atomic_fetch_add(&((seen *)ctx)->n_run[thread], 1);
+}
+
+static void only_active_threads_take_chunks(void **state)
+{
+    enum {
+        MOST = 6,
+        N = 50
+    };
+    static const int active[] = {6, 1, 2, 3, 4, 5, 6, 2, 6};
+    hone_pool *p;
+    hone_error err;
+    int n_chunk[N];
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        n_chunk[i] = 12;
+    }
+    assert_ok(hone_pool_new(&p, MOST, &err));
+    assert_int_equal(hone_pool_n_active(p), MOST);
+    for (int round = 0; round < 40; round++) {
+        const int n = active[round % 9];
+        seen s = {0};
+        int sum = 0;
+        hone_pool_set_active(p, n);
+        hone_pool_walk(p, n_chunk, N, note_thread, &s);
+        for (int i = 0; i < MOST; i++) {
+            const int ran = atomic_load(&s.n_run[i]);
+            if (i >= n) assert_int_equal(ran, 0);
+            sum += ran;
+        }
+        assert_int_equal(sum, N * 12);
+    }
+    hone_pool_free(p);
+}
+
 static void *run_forever(void *arg)
 {
     while (!atomic_load((_Atomic int *)arg)) {
@@ -145,6 +188,7 @@ int main(void)
         cmocka_unit_test(one_thread_runs_everything),
         cmocka_unit_test(two_threads_share),
         cmocka_unit_test(more_threads_than_cores_share),
+        cmocka_unit_test(only_active_threads_take_chunks),
         cmocka_unit_test(busy_cores_change_nothing),
         cmocka_unit_test(long_walks_are_cut),
         cmocka_unit_test(absurd_counts_are_refused),
