@@ -28,7 +28,7 @@ enum {
     SPIN_WALK = 1000, /* pauses before a waiter inside a walk sleeps */
     SPIN_IDLE = 3000, /* pauses before an idle thread sleeps */
     SPIN_CROWD = 50,  /* either, where threads are more than cores */
-    N_CLASS = 11      /* of threads that are woken together: 0, 1, 2-3, 4-7, .. 1023 */
+    N_GROUP = 11      /* of threads that are woken together: 0, 1, 2-3, 4-7, .. 1023 */
 };
 
 typedef struct slot {
@@ -46,7 +46,7 @@ typedef struct member {
 
 struct hone_pool {
     _Alignas(HONE_CACHE_LINE) _Atomic uint32_t generation; /* futex word of the idle */
-    _Atomic int n_idle[N_CLASS]; /* threads of each class asleep on generation */
+    _Atomic int n_idle[N_GROUP]; /* threads of each group asleep on generation */
     _Atomic int n_active;        /* threads that take part */
     _Alignas(HONE_CACHE_LINE) _Atomic int n_asleep; /* threads asleep on some slot */
     _Atomic bool stop;
@@ -91,7 +91,7 @@ static void futex_wake(_Atomic uint32_t *word, uint32_t bits)
 }
 
 /* Binary digits of a thread's number. */
-static int class_of(int thread)
+static int group_of(int thread)
 {
     int n = 0;
     for (; thread > 0; thread >>= 1) {
@@ -203,7 +203,7 @@ static void *thread_main(void *arg)
     const int thread = st->thread;
     hone_free(arg);
 
-    const int spin = p->crowded ? SPIN_CROWD : SPIN_IDLE, class = class_of(thread);
+    const int spin = p->crowded ? SPIN_CROWD : SPIN_IDLE, group = group_of(thread);
     atomic_store(&p->members[thread].id, hone_thread_id());
     uint32_t seen = 0;
     int i = 0; /* looks since it walked */
@@ -221,9 +221,9 @@ static void *thread_main(void *arg)
         } else if (i == spin) {
             help(p, &p->members[thread], 0);
         } else {
-            atomic_fetch_add(&p->n_idle[class], 1); /* pairs with loads in begin_walk */
-            futex_wait(&p->generation, seen, 1u << class);
-            atomic_fetch_sub(&p->n_idle[class], 1);
+            atomic_fetch_add(&p->n_idle[group], 1); /* pairs with loads in begin_walk */
+            futex_wait(&p->generation, seen, 1u << group);
+            atomic_fetch_sub(&p->n_idle[group], 1);
         }
     }
 }
@@ -233,8 +233,8 @@ static void begin_walk(hone_pool *p, uint32_t generation, int n_active)
 {
     uint32_t bits = 0;
     atomic_store(&p->generation, generation);
-    for (int class = 1; class <= class_of(n_active - 1); class ++) {
-        if (atomic_load(&p->n_idle[class]) > 0) bits |= 1u << class;
+    for (int group = 1; group <= group_of(n_active - 1); group++) {
+        if (atomic_load(&p->n_idle[group]) > 0) bits |= 1u << group;
     }
     if (bits) futex_wake(&p->generation, bits);
 }
