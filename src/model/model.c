@@ -96,10 +96,11 @@ static void *read_text(void *arg)
 
 static hone_status open_text(hone_model *m, unsigned flags, hone_error *err)
 {
-    const bool behind = flags & HONE_OPEN_TEXT_BEHIND;
+    const bool only = flags & HONE_OPEN_TEXT_ONLY;
+    const bool behind = flags & HONE_OPEN_TEXT_BEHIND && !only;
     m->reading = behind && pthread_create(&m->reader, NULL, read_text, m) == 0;
     if (m->reading) return HONE_OK;
-    return hone_model_text_open(&m->text, &m->source, flags & HONE_OPEN_TEXT_ONLY, err);
+    return hone_model_text_open(&m->text, &m->source, only, err);
 }
 
 static hone_status open_parts(hone_model *m, const char *path, unsigned flags,
@@ -191,32 +192,37 @@ const hone_source *hone_model_source(const hone_model *m)
     return &m->source;
 }
 
+static const hone_model_text *text_of(const hone_model *m)
+{
+    HONE_ASSERT(!m->reading); /* see hone_model_wait */
+    return &m->text;
+}
+
 const hone_tokenizer *hone_model_tokenizer(const hone_model *m)
 {
-    HONE_ASSERT(!m->reading);
-    return m->text.tokenizer;
+    return text_of(m)->tokenizer;
 }
 
 const char *hone_model_chat_template(const hone_model *m)
 {
-    return m->text.chat_template;
+    return text_of(m)->chat_template;
 }
 
 const int32_t *hone_model_end_tokens(const hone_model *m, size_t *n)
 {
-    *n = m->text.end.len;
-    return m->text.end.id;
+    *n = text_of(m)->end.len;
+    return text_of(m)->end.id;
 }
 
 hone_model_sampling hone_model_recommended(const hone_model *m)
 {
-    return m->text.sampling;
+    return text_of(m)->sampling;
 }
 
 bool hone_model_special_variable(const hone_model *m, int i, const char **name,
                                  const char **text)
 {
-    return hone_model_text_variable(&m->text, i, name, text);
+    return hone_model_text_variable(text_of(m), i, name, text);
 }
 
 static void describe(const hone_tensor *t, hone_tensor_info *out)

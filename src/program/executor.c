@@ -323,15 +323,14 @@ static void run_apart(hone_executor *e)
     }
 }
 
-/* Only steps of one row are timed: others take longer for more rows. */
 static void run_together(hone_executor *e)
 {
-    const int n_stage = (int)e->program->n_op * STAGES, n_row = e->step->n_row;
-    const bool timed = e->tuned && n_row == 1;
-    const int n = timed ? hone_thread_tuner_next(&e->tuner)
-                  : e->tuned && n_row <= HONE_SMALL_STEP ? e->tuner.n
-                                                         : hone_pool_n_thread(e->pool);
+    const int n_stage = (int)e->program->n_op * STAGES;
+    const bool small = e->tuned && e->step->n_row <= HONE_SMALL_STEP;
+    const bool timed = small && e->step->n_row == 1; /* those with more take longer */
     const int64_t start = timed ? hone_clock_ns() : 0;
+    int n = hone_pool_n_thread(e->pool);
+    if (small) n = timed ? hone_thread_tuner_next(&e->tuner) : e->tuner.n;
     hone_pool_set_active(e->pool, n);
     hone_pool_walk(e->pool, e->n_chunk, n_stage, run_stage, e);
     hone_pool_set_active(e->pool, hone_pool_n_thread(e->pool));

@@ -77,17 +77,18 @@ static bool is_spelled(const hone_tokenizer *t, int32_t id, hone_slice left,
            memcmp(p->text + left.len, right.data, right.len) == 0;
 }
 
-static int32_t find_joined(const hone_tokenizer *t, hone_slice left, hone_slice right)
+static hone_status find_joined(const hone_tokenizer *t, hone_slice left,
+                               hone_slice right, int32_t *id, hone_error *err)
 {
     char room[256];
     const size_t len = left.len + right.len;
     char *text = len <= sizeof room ? room : hone_alloc(len, 1);
-    if (!text) return -1;
+    if (!text) return hone_fail(err, HONE_E_NOMEM, "merges: out of memory");
     memcpy(text, left.data, left.len);
     memcpy(text + left.len, right.data, right.len);
-    const int32_t id = hone_map_find(&t->map, text, len);
+    *id = hone_map_find(&t->map, text, len);
     if (text != room) hone_free(text);
-    return id;
+    return HONE_OK;
 }
 
 /* Vocabularies most often list what merges make in the order of the merges: the piece
@@ -103,7 +104,8 @@ hone_status hone_bpe_add_merge(hone_tokenizer *t, hone_slice left, hone_slice ri
     const int32_t second =
         right.len ? hone_map_find(&t->map, right.data, right.len) : -1;
     int32_t both = b->last_joined + 1;
-    if (!is_spelled(t, both, left, rest)) both = find_joined(t, left, rest);
+    if (!is_spelled(t, both, left, rest))
+        HONE_TRY(find_joined(t, left, rest, &both, err));
     if (first < 0 || second < 0 || both < 0) {
         const int most = 40;
         return hone_fail(err, HONE_E_FORMAT,

@@ -95,7 +95,7 @@ VEC_INLINE void sum_stripe(const hone_matrix *w, int panel, const hone_acts *x, 
     }
 }
 
-/* One result tile to n rows of y, m weight rows each, and back. */
+/* One result tile to n rows of y, m weight rows each. */
 static void put(float *y, size_t ldy, float from[ROWS][ROWS], int n, int m)
 {
     for (int t = 0; t < n; t++) {
@@ -174,10 +174,11 @@ static void linear_bf16_amx(float *y, size_t ldy, const hone_matrix *w, int n0, 
     amx_begin(64, 16);
     if (t <= ROWS) {
         stream(y, ldy, w, n0, n, x, t0, t);
-    }
-    for (int c = 0; t > ROWS && c < t; c += 2 * ROWS) {
-        strip(y + (size_t)c * ldy, ldy, w, n0, n, x, t0 + c,
-              t - c < 2 * ROWS ? t - c : 2 * ROWS);
+    } else {
+        for (int c = 0; c < t; c += 2 * ROWS) {
+            strip(y + (size_t)c * ldy, ldy, w, n0, n, x, t0 + c,
+                  t - c < 2 * ROWS ? t - c : 2 * ROWS);
+        }
     }
     _tile_release();
 }
