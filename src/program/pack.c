@@ -11,9 +11,12 @@
 #include "kernel/panel.h"
 #include "program/op_internal.h"
 #include "program/pack_file.h"
+#include "program/page_trial.h"
 
 enum {
-    CHUNK_BYTES = 1 << 19 /* of a matrix that one thread packs at a time */
+    CHUNK_BYTES = 1 << 19, /* of a matrix that one thread packs at a time */
+    TRIAL_FROM =
+        1 << 29 /* bytes from which a trial of pages costs little beside packing */
 };
 
 /* A weight, and where it comes from. */
@@ -113,6 +116,7 @@ typedef struct finding {
 
 typedef struct pack_job {
     hone_pack *pack;
+    const hone_kernels *kernels;
     const hone_pack_options *o;
     finding *found;            /* [n_thread], or NULL */
     const unsigned char *file; /* a block to look through instead of packing, or NULL */
@@ -195,9 +199,12 @@ static hone_status walk(pack_job *job, hone_pool *pool, uint64_t *sum, bool *bad
     return HONE_OK;
 }
 
-static hone_status new_block(hone_pack *p, hone_error *err)
+/* In huge pages, unless a trial shows that they are slower here. */
+static hone_status new_block(const pack_job *job, hone_pool *pool, hone_error *err)
 {
+    hone_pack *p = job->pack;
     if (p->block) return HONE_OK;
+    const bool huge = p->bytes < TRIAL_FROM || hone_huge_pages_pay(job->kernels, pool);
     void *block = mmap(NULL, p->bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (block == MAP_FAILED) {
@@ -205,7 +212,7 @@ static hone_status new_block(hone_pack *p, hone_error *err)
                          p->bytes, strerror(errno));
     }
     p->block = block;
-    madvise(block, p->bytes, MADV_HUGEPAGE); /* a hint: fewer misses of the TLB */
+    madvise(block, p->bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE); /* a hint */
     return HONE_OK;
 }
 
@@ -267,7 +274,7 @@ static hone_status take_file(pack_job *job, hone_pool *pool, uint64_t key, bool 
     const bool stays = hone_pack_file_in_huge_pages(&file);
     job->file = file.block;
     if (stays) p->block = file.block;
-    hone_status s = new_block(p, err);
+    hone_status s = new_block(job, pool, err);
     if (!s) s = walk(job, pool, &sum, &bad, err);
     job->file = NULL;
     *found = !s && !bad && sum == file.sum;
@@ -286,21 +293,23 @@ static hone_status pack_into_file(pack_job *job, const hone_program *program,
     bool bad;
     HONE_TRY(take_file(job, pool, key, &p->kept, err));
     if (p->kept) return HONE_OK;
-    HONE_TRY(new_block(p, err));
+    HONE_TRY(new_block(job, pool, err));
     HONE_TRY(walk(job, pool, &sum, &bad, err));
     if (!hone_pack_file_write(job->o->file, key, p->block, p->bytes, sum, &p->warning))
         p->warning.text[0] = '\0';
     return HONE_OK;
 }
 
-static hone_status pack_all(hone_pack *p, const hone_program *program, hone_pool *pool,
+static hone_status pack_all(hone_pack *p, const hone_program *program,
+                            const hone_kernels *k, hone_pool *pool,
                             const hone_pack_options *o, hone_error *err)
 {
     uint64_t sum;
     bool bad;
-    pack_job job = {.pack = p, .o = o, .n_thread = hone_pool_n_thread(pool)};
+    pack_job job = {
+        .pack = p, .kernels = k, .o = o, .n_thread = hone_pool_n_thread(pool)};
     if (!o->file) {
-        HONE_TRY(new_block(p, err));
+        HONE_TRY(new_block(&job, pool, err));
         return walk(&job, pool, &sum, &bad, err);
     }
     hone_status s = new_findings(&job, err);
@@ -325,7 +334,7 @@ hone_status hone_pack_new(hone_pack **out, const hone_program *program,
     hone_pack *p = hone_alloc_zero(1, sizeof *p);
     if (!p) return hone_fail(err, HONE_E_NOMEM, "pack weights: out of memory");
     hone_status s = list_weights(p, program, k, err);
-    if (!s && p->bytes > 0) s = pack_all(p, program, pool, o, err);
+    if (!s && p->bytes > 0) s = pack_all(p, program, k, pool, o, err);
     if (s) {
         hone_pack_free(p);
         return s;

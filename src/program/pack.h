@@ -8,7 +8,8 @@
  *
  * Kernels that read rows of the file get the program's own matrices.  For those that
  * read panels every weight is rearranged once, by all threads, into one block of memory;
- * what was read of the file is let go on the way, so that one copy is resident.
+ * what was read of the file is let go on the way, so that one copy is resident.  It lies in
+ * huge pages, for large models unless those are slower here (page_trial.h).
  *
  * With a file the block is kept there for the next start, which maps it where the system
  * holds it in huge pages, and copies it into such elsewhere.  It must have been made of
