@@ -29,9 +29,9 @@ typedef struct hone_engine hone_engine;
 typedef struct hone_sequence hone_sequence;
 
 typedef struct hone_engine_options { /* zero: the default */
-    int n_thread; /* default: what cgroup, affinity and cores grant; small steps take
-                          * as many of them as turn out to be fastest */
-    int n_ctx;    /* longest sequence; default: what the model declares, or less
+    int n_thread;        /* default: what cgroup, affinity and cores grant; small steps
+                            take as many of them as turn out to be fastest */
+    int n_ctx;           /* longest sequence; default: what the model declares, or less
                             if kv_bytes holds less */
     uint64_t kv_bytes;   /* budget of K/V pages; default: n_sequence sequences of n_ctx,
                             one if n_sequence is not given; at most half of the

@@ -69,6 +69,19 @@ static void print_json(const cli_chat *c, const hone_generation *g, double load_
            g->decode_s > 0 ? (double)g->tokens.len / g->decode_s : 0.0);
 }
 
+/* What was parsed, and the prompt. */
+typedef struct job {
+    const cli_command *self;
+    int argc;
+    char **argv;
+    args a;
+    hone_generate_options o;
+    const char *name;
+    char *text;
+    size_t len;
+    int64_t start;
+} job;
+
 /* The prompt of -p, -f or standard input; NULL where a terminal is to be asked. */
 static hone_status read_prompt(const args *a, char **text, size_t *len, hone_error *err)
 {
@@ -90,24 +103,24 @@ static hone_status read_prompt(const args *a, char **text, size_t *len, hone_err
 }
 
 /* One answer; returns the exit status. */
-static int run_once(cli_chat *c, const args *a, const char *text, size_t len,
-                    int64_t start, int64_t loaded)
+static int run_once(cli_chat *c, const job *j, double load_ms)
 {
+    const args *a = &j->a;
     hone_error err;
     hone_generation g = {0};
     c->quiet = a->json;
-    const hone_status s = a->raw ? cli_chat_complete(c, text, len, &g, &err)
-                                 : cli_chat_ask(c, text, len, &g, &err);
+    const hone_status s = a->raw ? cli_chat_complete(c, j->text, j->len, &g, &err)
+                                 : cli_chat_ask(c, j->text, j->len, &g, &err);
     if (s) {
         hone_generation_release(&g);
         return cli_fail(&err);
     }
     if (a->json)
-        print_json(c, &g, (double)(loaded - start) * 1e-6);
+        print_json(c, &g, load_ms);
     else
         printf("\n");
     if (a->stats) {
-        fprintf(stderr, "load %.1f ms; ", (double)(loaded - start) * 1e-6);
+        fprintf(stderr, "load %.1f ms; ", load_ms);
         cli_chat_print_stats(c, &g);
     }
     const int status = g.finish == HONE_FINISH_CANCELLED ? CLI_INTERRUPTED : 0;
@@ -116,19 +129,18 @@ static int run_once(cli_chat *c, const args *a, const char *text, size_t len,
     return status;
 }
 
-static int with_sequence(const args *a, const hone_generate_options *o,
-                         const hone_model *m, hone_sequence *s, const char *text,
-                         size_t len, int64_t start)
+static int with_sequence(const job *j, const hone_model *m, hone_sequence *s)
 {
+    const args *a = &j->a;
     hone_error err;
     cli_chat c;
-    const int64_t loaded = hone_clock_ns();
+    const double load_ms = (double)(hone_clock_ns() - j->start) * 1e-6;
     const bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     if (cli_chat_init(&c, m, s, a->system_prompt, &err)) return cli_fail(&err);
-    c.options = *o;
+    c.options = j->o;
     c.stats = a->stats;
-    int status = text ? run_once(&c, a, text, len, start, loaded) : 0;
-    if (status == 0 && (!text || (a->interactive && terminal)))
+    int status = j->text ? run_once(&c, j, load_ms) : 0;
+    if (status == 0 && (!j->text || (a->interactive && terminal)))
         status = cli_chat_loop(&c);
     cli_chat_release(&c);
     return status;
@@ -240,13 +252,13 @@ static int check(const cli_command *self, args *a, hone_sampling *s)
 }
 
 /* The options over the defaults that the model recommends. */
-static hone_status options_of_model(const cli_command *self, int argc, char **argv,
-                                    const hone_model *m, args *a,
-                                    hone_generate_options *o, hone_error *err)
+static hone_status options_of_model(job *j, const hone_model *m, hone_error *err)
 {
+    args *a = &j->a;
+    hone_generate_options *o = &j->o;
     const char *unused;
     o->sampling = hone_sampling_default(m);
-    HONE_ASSERT(parse(self, argc, argv, a, &o->sampling, &unused) == CLI_GO);
+    HONE_ASSERT(parse(j->self, j->argc, j->argv, a, &o->sampling, &unused) == CLI_GO);
     o->n_max = a->n_max;
     o->n_logprob = a->n_logprob;
     o->stop = a->stop.item;
@@ -260,19 +272,6 @@ static hone_status options_of_model(const cli_command *self, int argc, char **ar
     return hone_sampling_check(&o->sampling, hone_model_get_info(m)->n_vocab, err);
 }
 
-/* What was parsed, and the prompt. */
-typedef struct job {
-    const cli_command *self;
-    int argc;
-    char **argv;
-    args a;
-    hone_generate_options o;
-    const char *name;
-    char *text;
-    size_t len;
-    int64_t start;
-} job;
-
 /* The engine is made while the model's text side is read. */
 static hone_status make_engine(job *j, hone_model *m, hone_engine **e, hone_error *err)
 {
@@ -283,7 +282,7 @@ static hone_status make_engine(job *j, hone_model *m, hone_engine **e, hone_erro
     hone_status s = hone_engine_new(e, m, &eo, err);
     hone_free(packed);
     if (!s) s = hone_model_wait(m, err);
-    return s ? s : options_of_model(j->self, j->argc, j->argv, m, &j->a, &j->o, err);
+    return s ? s : options_of_model(j, m, err);
 }
 
 static int with_model(job *j, hone_model *m)
@@ -297,7 +296,7 @@ static int with_model(job *j, hone_model *m)
         cli_fail(&err);
     } else {
         cli_warn_packed(e);
-        status = with_sequence(&j->a, &j->o, m, s, j->text, j->len, j->start);
+        status = with_sequence(j, m, s);
     }
     hone_sequence_free(s);
     hone_engine_free(e);

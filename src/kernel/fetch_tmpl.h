@@ -1,4 +1,4 @@
-/* fetch_tmpl.h - what kernels of quantized weights fetch ahead; comes behind vec_<isa>.h.
+/* fetch_tmpl.h - what linear kernels fetch ahead; comes behind vec_<isa>.h.
  *
  * Weights come from memory once a step.  A thread reads a call's rows and then, most
  * likely, what hone_matrix.soon names; fetches follow that path across its border. */
@@ -27,18 +27,31 @@ VEC_INLINE const unsigned char *route_at(const route *r, const unsigned char *fr
     return at < r->end ? at : r->soon + (at - r->end);
 }
 
-/* What will be read a little later of the planes, which follow one another in memory. */
-VEC_INLINE void prefetch_ahead(const route *r, const hone_planes *p, size_t s, traits k)
+/* The way of a call for rows n0 .. n0+n-1, which lie in panels. */
+VEC_INLINE route route_of(const hone_matrix *w, int n0, int n)
 {
-    const unsigned char *code = p->code + s * code_bytes(k);
-    const unsigned char *far = route_at(r, code, FETCH_FAR),
-                        *near = route_at(r, code, FETCH_NEAR);
-    vec_prefetch_far(route_at(r, p->d + s * 64, FETCH_FAR));
-#pragma GCC unroll 8
-    for (size_t i = 0; i < code_bytes(k); i += HONE_CACHE_LINE) {
+    const int behind = (n0 + n + HONE_PANEL_ROWS - 1) / HONE_PANEL_ROWS;
+    const unsigned char *end = w->data + (size_t)behind * w->row_bytes;
+    return (route){end, w->soon ? w->soon : end};
+}
+
+/* As many bytes as are read at `from`, a little later on the way. */
+VEC_INLINE void fetch_along(const route *r, const unsigned char *from, size_t bytes)
+{
+    const unsigned char *far = route_at(r, from, FETCH_FAR),
+                        *near = route_at(r, from, FETCH_NEAR);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < bytes; i += HONE_CACHE_LINE) {
         vec_prefetch_far(far + i);
         vec_prefetch(near + i);
     }
+}
+
+/* What will be read a little later of the planes, which follow one another in memory. */
+VEC_INLINE void prefetch_ahead(const route *r, const hone_planes *p, size_t s, traits k)
+{
+    vec_prefetch_far(route_at(r, p->d + s * 64, FETCH_FAR));
+    fetch_along(r, p->code + s * code_bytes(k), code_bytes(k));
 }
 
 /* A group of a panel that will be expanded later, to be fetched in HONE_ACT_GROUP / 32

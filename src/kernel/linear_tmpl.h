@@ -170,9 +170,7 @@ VEC_INLINE void gemv(float *y, size_t ldy, const hone_matrix *w,
                      const hone_panel_layout *l, int n0, int n, const hone_acts *x,
                      int t0, int C, traits k)
 {
-    const int behind = (n0 + n + ROWS - 1) / ROWS;
-    route way = {.end = w->data + (size_t)behind * w->row_bytes, .soon = w->soon};
-    if (!way.soon) way.soon = way.end;
+    const route way = route_of(w, n0, n);
     for (int r = 0; r < n; r += ROWS) {
         const hone_planes p = hone_panel_planes(w, l, (n0 + r) / ROWS);
         vf acc[GEMV_COLS];

@@ -225,10 +225,10 @@ static void read_codes(span *s, hone_dtype t, const unsigned char *src, size_t n
     for (size_t at = 0; at < n; at += info->block, src += info->bytes) {
         hone_unpack_get(t)(&u, at, src);
     }
-    for (size_t i = 0; i < SPAN; i++) {
+    for (size_t i = 0; i < n; i++) {
         u.q[i] = (int8_t)(u.q[i] + p->zero);
     }
-    memcpy(word, u.q, sizeof word);
+    memcpy(word, u.q, n);
     for (size_t i = 0; i < n / 32; i++) {
         put_codes(s, i, p, word + 8 * i);
     }

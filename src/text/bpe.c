@@ -33,36 +33,18 @@ static uint64_t pair_of(int32_t left, int32_t right)
     return ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) + 1;
 }
 
-static hone_status resize_merges(hone_bpe *b, size_t cap, hone_error *err)
-{
-    hone_merge_entry *m = hone_alloc_zero(cap, sizeof *m);
-    if (!m) return hone_fail(err, HONE_E_NOMEM, "merges: out of memory");
-    for (size_t i = 0; i < b->merge_cap; i++) {
-        if (b->merge[i].pair) m[slot_of(m, cap, b->merge[i].pair)] = b->merge[i];
-    }
-    hone_free(b->merge);
-    b->merge = m;
-    b->merge_cap = cap;
-    return HONE_OK;
-}
-
 hone_status hone_bpe_expect_merges(hone_tokenizer *t, size_t n, hone_error *err)
 {
+    hone_bpe *b = &t->bpe;
+    HONE_ASSERT(!b->merge);
+    if (n == 0) return HONE_OK;
     size_t cap = 1024;
-    while (cap / 2 < n && cap < SIZE_MAX / 2 / sizeof *t->bpe.merge) {
+    while (cap / 2 < n && cap < SIZE_MAX / 2 / sizeof *b->merge) {
         cap *= 2;
     }
-    return resize_merges(&t->bpe, cap, err);
-}
-
-static hone_status add_pair(hone_bpe *b, uint64_t pair, int32_t joined, int32_t rank,
-                            hone_error *err)
-{
-    if (b->n_merge * 2 >= b->merge_cap)
-        HONE_TRY(resize_merges(b, b->merge_cap * 2, err));
-    hone_merge_entry *e = &b->merge[slot_of(b->merge, b->merge_cap, pair)];
-    if (!e->pair) b->n_merge++;
-    *e = (hone_merge_entry){pair, rank, joined};
+    b->merge = hone_alloc_zero(cap, sizeof *b->merge);
+    if (!b->merge) return hone_fail(err, HONE_E_NOMEM, "merges: out of memory");
+    b->merge_cap = cap;
     return HONE_OK;
 }
 
@@ -107,14 +89,18 @@ hone_status hone_bpe_add_merge(hone_tokenizer *t, hone_slice left, hone_slice ri
     if (!is_spelled(t, both, left, rest))
         HONE_TRY(find_joined(t, left, rest, &both, err));
     if (first < 0 || second < 0 || both < 0) {
-        const int most = 40;
         return hone_fail(err, HONE_E_FORMAT,
                          "merges: %d: '%.*s' + '%.*s' is not in the vocabulary", rank,
-                         left.len < 40 ? (int)left.len : most, left.data,
-                         right.len < 40 ? (int)right.len : most, right.data);
+                         (int)(left.len < 40 ? left.len : 40), left.data,
+                         (int)(right.len < 40 ? right.len : 40), right.data);
     }
+    const uint64_t pair = pair_of(first, second);
+    HONE_ASSERT(b->n_merge < b->merge_cap / 2);
+    hone_merge_entry *e = &b->merge[slot_of(b->merge, b->merge_cap, pair)];
+    if (!e->pair) b->n_merge++;
+    *e = (hone_merge_entry){pair, rank, both};
     b->last_joined = both;
-    return add_pair(b, pair_of(first, second), both, rank, err);
+    return HONE_OK;
 }
 
 void hone_bpe_find_bytes(hone_tokenizer *t)

@@ -185,8 +185,9 @@ HONE_MUST_CHECK hone_status hone_vocab_grow(hone_tokenizer *t, size_t n,
 /* What each token stands for, once decoders and added tokens are known. */
 HONE_MUST_CHECK hone_status hone_vocab_fill_bytes(hone_tokenizer *t, hone_error *err);
 
-/* bpe.c: expect, then add in order of rank.  What left and right make is spelled as left
- * and what is behind the prefix in right.  E_FORMAT when a piece is not there. */
+/* bpe.c: expect once, then add at most n in order of rank.  What left and right make is
+ * spelled as left and what is behind the prefix in right.  E_FORMAT when a piece is not
+ * there. */
 HONE_MUST_CHECK hone_status hone_bpe_expect_merges(hone_tokenizer *t, size_t n,
                                                    hone_error *err);
 HONE_MUST_CHECK hone_status hone_bpe_add_merge(hone_tokenizer *t, hone_slice left,

@@ -59,8 +59,8 @@ hone_status hone_vocab_set(hone_tokenizer *t, int32_t id, const char *text, size
     if (!p->text) return hone_fail(err, HONE_E_NOMEM, "tokenizer: out of memory");
     p->len = (uint32_t)len;
     t->memory += len + 1;
-    int32_t old = -1;
     if (!in_map) return HONE_OK;
+    int32_t old;
     HONE_TRY(hone_map_put(&t->map, p->text, len, id, &old, err));
     p->mapped = old < 0;
     /* of pieces with the same text the first is found */

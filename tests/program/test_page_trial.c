@@ -1,4 +1,4 @@
-/* test_page_trial.c - the trial of pages gives its memory back, with every tier. */
+/* test_page_trial.c - the trial of pages reads what it filled and gives its memory back. */
 #include "check.h"
 
 #include <stdatomic.h>

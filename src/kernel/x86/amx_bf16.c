@@ -46,17 +46,6 @@ static void fill_tails(tails *s, operands *o, int n_x, int n_w, int from, int co
     o->x_stride = 64;
 }
 
-/* What a thread reads a little later than the step at w. */
-VEC_INLINE void fetch_step(const route *way, const unsigned char *w)
-{
-    const unsigned char *far = route_at(way, w, FETCH_FAR);
-    const unsigned char *near = route_at(way, w, FETCH_NEAR);
-    for (size_t i = 0; i < STEP * 2 * ROWS; i += HONE_CACHE_LINE) {
-        vec_prefetch_far(far + i);
-        vec_prefetch(near + i);
-    }
-}
-
 /* Tile 2i+j += activations i by panel j, the step of columns k on. */
 VEC_INLINE void step(const operands *o, int k, int n_x, int n_w)
 {
@@ -85,7 +74,7 @@ VEC_INLINE void sum_stripe(const hone_matrix *w, int panel, const hone_acts *x, 
         o.w[i] = w->data + (size_t)(panel + i) * w->row_bytes + column * 2 * ROWS;
     }
     for (int k = 0; k < whole; k += STEP) {
-        if (way) fetch_step(way, o.w[0] + (size_t)k * 2 * ROWS);
+        if (way) fetch_along(way, o.w[0] + (size_t)k * 2 * ROWS, STEP * 2 * ROWS);
         step(&o, k, n_x, n_w);
     }
     if (whole < width) {
@@ -108,35 +97,18 @@ static int at_most(int n)
     return n < ROWS ? n : ROWS;
 }
 
-/* Up to 16 activation rows: panel after panel, in the order of memory. */
-static void stream(float *y, size_t ldy, const hone_matrix *w, int n0, int n,
-                   const hone_acts *x, int t0, int t)
-{
-    _Alignas(64) float d[ROWS][ROWS];
-    const int behind = (n0 + n + ROWS - 1) / ROWS;
-    route way = {.end = w->data + (size_t)behind * w->row_bytes, .soon = w->soon};
-    if (!way.soon) way.soon = way.end;
-    for (int r = 0; r < n; r += ROWS) {
-        _tile_zero(0);
-        for (int g = 0; g < hone_acts_n_group(x); g++) {
-            sum_stripe(w, (n0 + r) / ROWS, x, t0, g, 1, 1, &way);
-        }
-        AMX_STORE(0, d);
-        put(y + r, ldy, d, t, at_most(n - r));
-    }
-}
-
-/* n_x tiles of activations, of t rows, by n_w panels, of m rows. */
+/* n_x tiles of activations, of t rows, by n_w panels, of m rows.  way: as above. */
 VEC_INLINE void block(float *y, size_t ldy, const hone_matrix *w, int panel, int m,
-                      const hone_acts *x, int t0, int t, int n_x, int n_w)
+                      const hone_acts *x, int t0, int t, int n_x, int n_w,
+                      const route *way)
 {
     _Alignas(64) float d[4][ROWS][ROWS];
     _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    if (n_w > 1) _tile_zero(1);
+    if (n_x > 1) _tile_zero(2);
+    if (n_x > 1 && n_w > 1) _tile_zero(3);
     for (int g = 0; g < hone_acts_n_group(x); g++) {
-        sum_stripe(w, panel, x, t0, g, n_x, n_w, NULL);
+        sum_stripe(w, panel, x, t0, g, n_x, n_w, way);
     }
     AMX_STORE(0, d[0]);
     if (n_w > 1) AMX_STORE(1, d[1]);
@@ -150,6 +122,16 @@ VEC_INLINE void block(float *y, size_t ldy, const hone_matrix *w, int panel, int
     }
 }
 
+/* Up to 16 activation rows: panel after panel, in the order of memory. */
+static void stream(float *y, size_t ldy, const hone_matrix *w, int n0, int n,
+                   const hone_acts *x, int t0, int t)
+{
+    const route way = route_of(w, n0, n);
+    for (int r = 0; r < n; r += ROWS) {
+        block(y + r, ldy, w, (n0 + r) / ROWS, n - r, x, t0, t, 1, 1, &way);
+    }
+}
+
 /* Up to 32 activation rows by all n weight rows. */
 static void strip(float *y, size_t ldy, const hone_matrix *w, int n0, int n,
                   const hone_acts *x, int t0, int t)
@@ -157,13 +139,13 @@ static void strip(float *y, size_t ldy, const hone_matrix *w, int n0, int n,
     for (int r = 0; r < n; r += 2 * ROWS) {
         const int m = n - r < 2 * ROWS ? n - r : 2 * ROWS, panel = (n0 + r) / ROWS;
         if (t > ROWS && m > ROWS)
-            block(y + r, ldy, w, panel, m, x, t0, t, 2, 2);
+            block(y + r, ldy, w, panel, m, x, t0, t, 2, 2, NULL);
         else if (t > ROWS)
-            block(y + r, ldy, w, panel, m, x, t0, t, 2, 1);
+            block(y + r, ldy, w, panel, m, x, t0, t, 2, 1, NULL);
         else if (m > ROWS)
-            block(y + r, ldy, w, panel, m, x, t0, t, 1, 2);
+            block(y + r, ldy, w, panel, m, x, t0, t, 1, 2, NULL);
         else
-            block(y + r, ldy, w, panel, m, x, t0, t, 1, 1);
+            block(y + r, ldy, w, panel, m, x, t0, t, 1, 1, NULL);
     }
 }
 
